@@ -1,0 +1,57 @@
+"""What a deployer and a deployed cluster offer, as small protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from vdc.datacenter.api import DataCenter, Machine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberState:
+    """A member of the cluster as it reports itself."""
+
+    server: str
+    version: str
+    leader: bool
+    healthy: bool
+
+
+class Cluster(Protocol):
+    """A deployed cluster of servers that keeps data."""
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The servers it runs on."""
+
+    def state(self) -> tuple[MemberState, ...]:
+        """Ask every member; one that does not answer is reported as not healthy, never left out."""
+
+    def write(self, key: str, value: str, *, via: str | None = None) -> None:
+        """Write through the member `via` (by default any); returns when acknowledged, else raises ClusterError."""
+
+    def read(self, key: str, *, via: str | None = None) -> str | None:
+        """Read linearizably through the member `via` (by default any); None if the key is absent."""
+
+    def read_prefix(self, prefix: str, *, via: str | None = None) -> Mapping[str, str]:
+        """Read linearizably every key that starts with `prefix`."""
+
+    def wait_serving(self, *, members: Sequence[str] | None = None) -> None:
+        """Wait for the facts: these members (by default all) healthy, one leader, and a write and a linearizable
+        read through each. Raises WaitTimeout with the last reason.
+        """
+
+    def join(self, machine: Machine) -> None:
+        """Configure and start the member on a machine whose root disk is new and whose data disk is kept."""
+
+
+class Deployer(Protocol):
+    """Puts a cluster on a data centre. Deploying twice is a no-op."""
+
+    def deploy(self, dc: DataCenter) -> Cluster:
+        """Deploy and wait until it serves."""
+
+    def attach(self, dc: DataCenter) -> Cluster:
+        """Return the handle of a cluster that was deployed before."""

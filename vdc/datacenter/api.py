@@ -1,0 +1,186 @@
+"""What a scenario, a fault or a deployer may ask of a running data centre: small protocols, no implementation.
+
+`vdc.datacenter` implements them on the real host; `vdc.testing` implements them in memory, for tests of scenarios.
+All durations are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Protocol
+
+from vdc.history import Recorder
+from vdc.model.topology import Router as RouterSpec
+from vdc.model.topology import Server as ServerSpec
+from vdc.model.topology import Topology
+from vdc.shell import Completed
+from vdc.steps import Steps
+
+Routes = Mapping[IPv4Network, frozenset[IPv4Address]]
+"""Prefix to the set of next hops in the kernel's table."""
+
+
+class Power(StrEnum):
+    """The power state of a server. Off is no process, no memory and no carrier."""
+
+    ON = "on"
+    OFF = "off"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionState:
+    """A BGP session as its speaker sees it. `bgp` is BIRD's word ("Established", …); `bfd` is "Up", "Down", …
+
+    `bfd` is None where BIRD has no BFD session for the peer.
+    """
+
+    name: str
+    peer: IPv4Address
+    bgp: str
+    bfd: str | None
+
+
+class Runner(Protocol):
+    """Something in the data centre that runs commands."""
+
+    @property
+    def name(self) -> str:
+        """The device's name in the topology."""
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float = 30.0, check: bool = True, stdin: str | None = None
+    ) -> Completed:
+        """Run a command there to its end. Raises CommandError (with `check`), WaitTimeout."""
+
+
+class Speaker(Runner, Protocol):
+    """A device that speaks BGP."""
+
+    def sessions(self) -> tuple[SessionState, ...]:
+        """Return the state of each of its BGP sessions, as BIRD reports it."""
+
+    def routes(self) -> Routes:
+        """Return the BGP routes in its kernel table."""
+
+
+class Powered(Protocol):
+    """A device with a power switch. Every verb is idempotent and returns when the state is reached."""
+
+    def power(self) -> Power:
+        """Return the power state."""
+
+    def power_on(self) -> None:
+        """Start it from cold; returns when it runs, not when it answers."""
+
+    def power_off(self) -> None:
+        """Cut the power: memory is lost, neighbours lose the carrier."""
+
+
+class Machine(Speaker, Powered, Protocol):
+    """A server."""
+
+    @property
+    def spec(self) -> ServerSpec:
+        """What the topology says of it."""
+
+    @property
+    def release(self) -> str:
+        """The release its root disk was made from."""
+
+    def boot_id(self) -> str:
+        """Return the kernel's boot ID (random(4)): another one proves a reboot."""
+
+    def wait_answering(self, *, unlike_boot: str | None = None) -> str:
+        """Wait until the guest agent answers, with another boot ID than `unlike_boot`; return the boot ID.
+
+        Raises WaitTimeout with the tail of the console.
+        """
+
+    def shutdown(self) -> None:
+        """Ask the guest to power itself off (ACPI) and wait until it has."""
+
+    def reset(self) -> None:
+        """Press the reset button."""
+
+    def reboot(self) -> None:
+        """Ask the guest to restart itself; returns at once."""
+
+    def crash(self) -> None:
+        """Make the guest's kernel panic; it stays down until reset or powered off and on."""
+
+    def set_link(self, interface: str, *, up: bool) -> None:
+        """Plug or unplug the cable of a NIC, named as in the guest."""
+
+    def link_is_up(self, interface: str) -> bool:
+        """Return whether the cable of a NIC is plugged in."""
+
+    def reimage(self, release: str) -> None:
+        """Give the (powered-off) server a fresh root disk of `release`; its data disk is kept."""
+
+    def versions(self) -> Mapping[str, str]:
+        """Return what runs there: "os", "kernel", "bird" and "etcd" (where installed) to version."""
+
+
+class Router(Speaker, Powered, Protocol):
+    """A router: a namespace with BIRD."""
+
+    @property
+    def spec(self) -> RouterSpec:
+        """What the topology says of it."""
+
+    def set_link(self, interface: str, *, up: bool) -> None:
+        """Plug or unplug the cable of an interface: both ends lose the carrier."""
+
+    def link_is_up(self, interface: str) -> bool:
+        """Return whether the interface has a carrier."""
+
+
+class DataCenter(Protocol):
+    """A running instance of a topology."""
+
+    @property
+    def name(self) -> str:
+        """The instance name."""
+
+    @property
+    def topology(self) -> Topology:
+        """What it was built from."""
+
+    @property
+    def servers(self) -> Mapping[str, Machine]:
+        """Every server, by name."""
+
+    @property
+    def routers(self) -> Mapping[str, Router]:
+        """Every router, by name."""
+
+    @property
+    def externals(self) -> Mapping[str, Runner]:
+        """Every client outside the border, by name."""
+
+    @property
+    def slowness(self) -> float:
+        """How slow this host is, measured: 1.0 boots a small kernel in 2.5 s. Deadlines are multiplied by it."""
+
+    @property
+    def steps(self) -> Steps:
+        """Opens named steps, which go to the person watching and to the history."""
+
+    @property
+    def recorder(self) -> Recorder:
+        """The history of this run."""
+
+    @property
+    def run_directory(self) -> Path:
+        """Where its consoles, logs and secrets are."""
+
+    def mark_dirty(self, reason: str) -> None:
+        """Remember that the data centre is not what it should be."""
+
+    def dirty(self) -> str | None:
+        """Return why the data centre must not be trusted any more, or None."""

@@ -1,0 +1,125 @@
+"""Starting processes. The only module that does. Commands are argv lists, never strings."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from vdc.errors import CommandError, HostError, WaitTimeout
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """What a command said: its exit status, standard output and standard error as text."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+
+def in_namespace(name: str, argv: Sequence[str]) -> list[str]:
+    """Return `argv` so that it runs in the network namespace `name`."""
+    return ["nsenter", f"--net=/run/netns/{name}", "--", *argv]
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent dies: nothing survives a SIGKILL of the harness."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    check: bool = True,
+    stdin: str | None = None,
+    env: Mapping[str, str] | None = None,
+    where: str = "host",
+) -> Completed:
+    """Run a command to its end and return what it said. It dies with this process.
+
+    Raises:
+        CommandError: it exited with another status than 0, and `check` is set.
+        WaitTimeout: it did not end within `timeout` seconds.
+        HostError: there is no such command.
+    """
+    try:
+        done = subprocess.run(
+            argv,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+            env=None if env is None else {**os.environ, **env},
+            preexec_fn=die_with_parent,
+        )
+    except FileNotFoundError as error:
+        raise HostError(f"command not found: {argv[0]}") from error
+    except subprocess.TimeoutExpired as error:
+        raise WaitTimeout(f"`{' '.join(argv)}` on {where}", deadline=timeout, last="still running") from error
+    if check and done.returncode != 0:
+        raise CommandError(where, argv, done.returncode, done.stderr or done.stdout)
+    return Completed(argv=tuple(argv), status=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+
+def run_logged(argv: Sequence[str], *, log: Path, timeout: float, env: Mapping[str, str] | None = None) -> None:
+    """Run a long command to its end with all it says appended to `log`; it dies with this process.
+
+    Raises: as `run`; a CommandError carries the end of the log.
+    """
+    with log.open("ab") as out:
+        process = start(argv, output=out, env=env)
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            process.wait()
+            raise WaitTimeout(
+                f"`{' '.join(argv)}`", deadline=timeout, last="still running", log=f"log: {log}"
+            ) from error
+    if status != 0:
+        tail = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+        raise CommandError("host", argv, status, f"{tail}\nlog: {log}")
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    output: IO[bytes],
+    env: Mapping[str, str] | None = None,
+    dies_with_parent: bool = True,
+) -> subprocess.Popen[bytes]:
+    """Start a command and return it running, with both its outputs in `output`.
+
+    With `dies_with_parent=False` it is a daemon: in a session of its own, outliving this process.
+    """
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=None if env is None else {**os.environ, **env},
+            preexec_fn=die_with_parent if dies_with_parent else None,
+            start_new_session=not dies_with_parent,
+        )
+    except FileNotFoundError as error:
+        raise HostError(f"command not found: {argv[0]}") from error
+
+
+def replace(argv: Sequence[str]) -> None:
+    """Become the command `argv`: for shells and consoles that a person talks to."""
+    os.execvp(argv[0], list(argv))
