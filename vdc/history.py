@@ -58,9 +58,9 @@ class Recorder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def record(self, kind: str, source: str, *, at: float | None = None, **data: Any) -> Event:
-        """Append an event that happened `at` a monotonic time, by default now, and return it."""
-        event = Event(time=time.monotonic() if at is None else at, kind=kind, source=source, data=data)
+    def record(self, kind: str, source: str, **data: Any) -> Event:
+        """Append an event that happens now, and return it."""
+        event = Event(time=time.monotonic(), kind=kind, source=source, data=data)
         self.write([event])
         return event
 

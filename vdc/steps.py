@@ -51,5 +51,4 @@ class Steps:
 
     def _tell(self, phase: str, name: str, error: str | None = None) -> None:
         if self.recorder is not None:
-            extra = {"error": error} if error else {}
-            self.recorder.record("step", "harness", name=name, phase=phase, **extra)
+            self.recorder.record("step", "harness", name=name, phase=phase, **({"error": error} if error else {}))

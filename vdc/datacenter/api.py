@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Protocol
+from subprocess import Popen  # noqa: TID251 - the type only; vdc.shell starts the process
+from typing import IO, Protocol
 
 from vdc.history import Recorder
 from vdc.model.topology import Router as RouterSpec
@@ -56,6 +57,13 @@ class Runner(Protocol):
         self, argv: Sequence[str], *, timeout: float = 30.0, check: bool = True, stdin: str | None = None
     ) -> Completed:
         """Run a command there to its end. Raises CommandError (with `check`), WaitTimeout."""
+
+
+class Spawner(Runner, Protocol):
+    """A runner on this host (a client's namespace), which can also keep a process running."""
+
+    def start(self, argv: Sequence[str], *, output: IO[bytes]) -> Popen[bytes]:
+        """Start a command there, with both its outputs in `output`; it dies with this process."""
 
 
 class Speaker(Runner, Protocol):
@@ -160,7 +168,7 @@ class DataCenter(Protocol):
         """Every router, by name."""
 
     @property
-    def externals(self) -> Mapping[str, Runner]:
+    def externals(self) -> Mapping[str, Spawner]:
         """Every client outside the border, by name."""
 
     @property

@@ -38,7 +38,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A shared layer-2 network (a bridge on the host): a ToR with its servers, or borders with external clients."""
+    """A shared layer-2 network (a bridge on the host): a ToR and its servers, or borders and clients."""
 
     name: str
     prefix: IPv4Network

@@ -1,0 +1,138 @@
+"""What counts as converged, and what is said where it is not."""
+
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+import pytest
+
+from vdc.datacenter.api import SessionState
+from vdc.datacenter.convergence import differences, route_differences, session_differences, wait_converged
+from vdc.datacenter.pace import budget, deadline
+from vdc.errors import WaitTimeout
+from vdc.model.expand import expand
+from vdc.model.load import load
+from vdc.testing import FakeDataCenter, Lie
+
+SMALL = Path(__file__).parents[2] / "topologies" / "small.yml"
+PEER, OTHER = IPv4Address("10.0.0.1"), IPv4Address("10.0.0.3")
+PREFIX = IPv4Network("10.64.0.1/32")
+
+MakeDataCenter = Callable[..., FakeDataCenter]
+
+
+@pytest.fixture
+def make_dc(tmp_path: Path) -> MakeDataCenter:
+    def make(*lies: Lie) -> FakeDataCenter:
+        return FakeDataCenter(expand(load(SMALL)), tmp_path, lies=lies)
+
+    return make
+
+
+def _state(*, bgp: str = "Established", bfd: str | None = "Up", peer: IPv4Address = PEER) -> SessionState:
+    return SessionState(name="spine0", peer=peer, bgp=bgp, bfd=bfd)
+
+
+def test_a_whole_data_centre_has_converged(make_dc: MakeDataCenter) -> None:
+    assert wait_converged(make_dc()) >= 0.0
+
+
+@pytest.mark.parametrize(
+    ("lie", "said"),
+    [
+        (Lie.SESSION_DOWN, "expected Established"),
+        (Lie.BFD_DOWN, "BFD with .* is Down"),
+        (Lie.NEXT_HOP_MISSING, r"rack2-tor1: .* via \{.*\}, expected \{.*\}"),
+    ],
+)
+def test_what_differs_is_named(make_dc: MakeDataCenter, lie: Lie, said: str) -> None:
+    with pytest.raises(WaitTimeout, match=said):
+        wait_converged(make_dc(lie))
+
+
+def test_a_router_that_is_off_is_a_difference_unless_expected(make_dc: MakeDataCenter) -> None:
+    dc = make_dc()
+    dc.routers["spine0"].power_off()
+    with pytest.raises(WaitTimeout, match="spine0"):
+        wait_converged(dc)
+    wait_converged(dc, down=["spine0"])
+
+
+def test_a_router_that_runs_is_a_difference_where_it_should_be_off(make_dc: MakeDataCenter) -> None:
+    with pytest.raises(WaitTimeout, match="expected down"):
+        wait_converged(make_dc(), down=["spine0"])
+
+
+def test_a_cut_cable_is_a_difference_unless_expected(make_dc: MakeDataCenter) -> None:
+    dc = make_dc()
+    dc.servers["rack0-cs0"].set_link("eth0", up=False)
+    assert differences(dc) != ()
+    wait_converged(dc, cut=[("rack0-cs0", "eth0")])
+
+
+def test_a_server_that_does_not_answer_is_named(make_dc: MakeDataCenter) -> None:
+    dc = make_dc()
+    dc.servers["rack1-cs0"].crash()
+    assert any(text.startswith("rack1-cs0: does not answer") for text in differences(dc))
+
+
+def test_only_the_first_differences_are_told(make_dc: MakeDataCenter) -> None:
+    dc = make_dc()
+    dc.routers["spine0"].power_off()
+    with pytest.raises(WaitTimeout) as caught:
+        wait_converged(dc)
+    assert caught.value.last.count("; ") == 3
+    assert caught.value.last.endswith("…")
+
+
+def test_a_session_must_be_established_with_bfd() -> None:
+    wanted = {PEER: "spine0"}
+    assert list(session_differences("tor", wanted, [_state()])) == []
+    assert list(session_differences("tor", wanted, [])) == [
+        "tor: session with spine0 is absent, expected Established"
+    ]
+    assert list(session_differences("tor", wanted, [_state(bgp="Active")])) == [
+        "tor: session with spine0 is Active, expected Established"
+    ]
+    assert list(session_differences("tor", wanted, [_state(bfd=None)])) == [
+        "tor: BFD with spine0 is absent, expected Up"
+    ]
+
+
+def test_a_session_too_many_is_a_difference() -> None:
+    seen = [_state(), _state(peer=OTHER)]
+    assert list(session_differences("tor", {PEER: "spine0"}, seen)) == [
+        "tor: session spine0 is Established, expected down"
+    ]
+    assert (
+        list(session_differences("tor", {PEER: "spine0"}, [_state(), _state(peer=OTHER, bgp="Idle")])) == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "seen", "said"),
+    [
+        ({PREFIX: {PEER}}, {PREFIX: {PEER}}, []),
+        ({PREFIX: {PEER}}, {}, ["tor: 10.64.0.1/32 missing, expected {10.0.0.1}"]),
+        ({}, {PREFIX: {PEER}}, ["tor: 10.64.0.1/32 via {10.0.0.1}, expected no route"]),
+        (
+            {PREFIX: {PEER, OTHER}},
+            {PREFIX: {OTHER}},
+            ["tor: 10.64.0.1/32 via {10.0.0.3}, expected {10.0.0.1, 10.0.0.3}"],
+        ),
+    ],
+)
+def test_a_route_must_have_exactly_the_expected_next_hops(
+    wanted: dict[IPv4Network, set[IPv4Address]], seen: dict[IPv4Network, set[IPv4Address]], said: list[str]
+) -> None:
+    found = route_differences("tor", _frozen(wanted), _frozen(seen))
+    assert list(found) == said
+
+
+def test_simulated_time_waits_for_nothing_and_budgets_never_shrink(make_dc: MakeDataCenter) -> None:
+    assert deadline(make_dc(), 60.0) == 0.0
+    assert budget(make_dc(), 60.0) == 60.0
+
+
+def _frozen(routes: dict[IPv4Network, set[IPv4Address]]) -> dict[IPv4Network, frozenset[IPv4Address]]:
+    return {prefix: frozenset(hops) for prefix, hops in routes.items()}

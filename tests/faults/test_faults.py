@@ -1,0 +1,126 @@
+"""Every family of faults: it bites, is undone, and is found out where it does neither."""
+
+from collections.abc import Callable
+
+import pytest
+
+from vdc.datacenter.convergence import differences
+from vdc.errors import HealError, WaitTimeout
+from vdc.faults import Fault, Isolated, LinkCut, RackOff, RouterOff, RoutersOff, ServerCrash, injected
+from vdc.faults.partition import ruleset
+from vdc.history import read
+from vdc.testing import FakeDataCenter, Lie
+
+MakeDataCenter = Callable[..., FakeDataCenter]
+
+FAULTS = (
+    RouterOff("rack0-tor0"),
+    RouterOff("spine0"),
+    RoutersOff(("rack0-tor0", "rack1-tor0", "rack2-tor0")),
+    LinkCut("rack0-cs0", "eth0"),
+    LinkCut("rack0-tor0", "spine0"),
+    ServerCrash("rack1-cs0"),
+    RackOff(2),
+    Isolated("rack0-cs0"),
+)
+every_fault = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+
+
+class BodyError(Exception):
+    """What a scenario may raise."""
+
+
+@every_fault
+def test_a_fault_is_there_in_the_body_and_gone_after_it(make_dc: MakeDataCenter, fault: Fault) -> None:
+    dc = make_dc()
+    with injected(dc, fault):
+        fault.bites(dc)
+        assert differences(dc) != () or dc.world.blocked != {}
+    assert differences(dc) == ()
+    assert not any(dc.world.blocked.values())
+    assert dc.dirty() is None
+
+
+@every_fault
+def test_a_fault_is_healed_when_the_body_fails(make_dc: MakeDataCenter, fault: Fault) -> None:
+    dc = make_dc()
+    with pytest.raises(BodyError), injected(dc, fault):
+        raise BodyError
+    assert differences(dc) == ()
+    assert not any(dc.world.blocked.values())
+    assert dc.dirty() is None
+
+
+@every_fault
+def test_the_body_never_runs_where_a_fault_does_not_bite(make_dc: MakeDataCenter, fault: Fault) -> None:
+    dc = make_dc(Lie.FAULT_WITHOUT_EFFECT)
+    ran: list[str] = []
+    # A restart that never went down cannot prove a new boot ID either, and that is a data centre not to
+    trust. with pytest.raises((WaitTimeout, HealError), match=r"bite|not healed"), injected(dc, fault):
+        ran.append("body")
+    assert ran == []
+
+
+@every_fault
+def test_a_fault_that_cannot_be_healed_makes_the_data_centre_dirty(
+    make_dc: MakeDataCenter, fault: Fault
+) -> None:
+    dc = make_dc(Lie.NEVER_HEALS)
+    with pytest.raises(HealError, match="was not healed"), injected(dc, fault):
+        pass
+    assert fault.name in (dc.dirty() or "")
+
+
+@pytest.mark.parametrize("fault", [ServerCrash("rack1-cs0"), RackOff(2)], ids=["crash", "rack"])
+def test_healing_a_server_demands_another_boot_id(make_dc: MakeDataCenter, fault: Fault) -> None:
+    dc = make_dc(Lie.REBOOT_IGNORED)
+    with pytest.raises(HealError), injected(dc, fault):
+        pass
+    assert dc.dirty() is not None
+
+
+@every_fault
+def test_the_history_tells_every_phase_in_order(make_dc: MakeDataCenter, fault: Fault) -> None:
+    dc = make_dc()
+    with injected(dc, fault):
+        pass
+    told = [event.data for event in read(dc.recorder.path) if event.kind == "fault"]
+    assert [data["phase"] for data in told] == ["inject", "bites", "heal", "healed"]
+    assert {data["name"] for data in told} == {fault.name}
+
+
+def test_a_heal_that_fails_does_not_hide_what_the_body_raised(make_dc: MakeDataCenter) -> None:
+    dc = make_dc(Lie.NEVER_HEALS)
+    with pytest.raises(HealError) as caught, injected(dc, RouterOff("spine0")):
+        raise BodyError
+    links = [caught.value, caught.value.__cause__, getattr(caught.value.__cause__, "__context__", None)]
+    assert any(isinstance(link, WaitTimeout) for link in links)
+    assert isinstance(_root(caught.value), BodyError)
+
+
+def test_a_fault_on_an_unknown_device_touches_nothing_else(make_dc: MakeDataCenter) -> None:
+    dc = make_dc()
+    with pytest.raises(HealError), injected(dc, RouterOff("spine9")):
+        pass
+    assert differences(dc) == ()
+
+
+def test_faults_nest_and_heal_inside_out(make_dc: MakeDataCenter) -> None:
+    dc = make_dc()
+    with injected(dc, RouterOff("spine0")), injected(dc, RouterOff("rack0-tor0")):
+        assert dc.world.down == {"spine0", "rack0-tor0"}
+    assert differences(dc) == ()
+
+
+def test_the_rules_of_a_partition_drop_both_directions(make_dc: MakeDataCenter) -> None:
+    dc = make_dc()
+    rules = ruleset((dc.topology.server("rack1-cs0").node.ip,))
+    address = dc.topology.server("rack1-cs0").node.ip
+    assert f"hook input priority -300; ip saddr {{ {address} }} drop;" in rules
+    assert f"hook output priority -300; ip daddr {{ {address} }} drop;" in rules
+
+
+def _root(error: BaseException) -> BaseException:
+    while error.__context__ is not None:
+        error = error.__context__
+    return error

@@ -1,0 +1,96 @@
+"""The probe as it is used: a process of its own against gateways on loopback."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+
+from vdc.cluster.etcd import EtcdCluster
+from vdc.observe.checkers import Kind, longest_outage, no_write_lost
+from vdc.observe.ops import Outcome
+from vdc.observe.probe import Probe, Watch
+from vdc.testing.loopback import LoopbackDataCenter
+from vdc.wait import ticks
+
+
+def let_pass(seconds: float) -> None:
+    for _ in ticks(seconds, duration=seconds):
+        pass
+
+
+def watched(cluster: EtcdCluster, seconds: float) -> Watch:
+    with Probe().etcd(cluster) as watch:
+        let_pass(seconds)
+    return watch
+
+
+def test_a_healthy_cluster_is_sampled_through_every_member_and_judged_valid(cluster: EtcdCluster) -> None:
+    watch = watched(cluster, 1.0)
+    seen = Counter((operation.op, operation.member) for operation in watch.operations)
+    assert set(seen) == {(op, member) for op in ("write", "read") for member in cluster.members}
+    assert {operation.outcome for operation in watch.operations} == {Outcome.OK}
+    assert no_write_lost(watch.operations, watch.final).kind is Kind.VALID
+    assert longest_outage(watch.operations, budget=2.0, gaps=watch.gaps).kind is Kind.VALID
+
+
+def test_samples_come_every_period_and_writes_take_turns_with_reads(cluster: EtcdCluster) -> None:
+    watch = watched(cluster, 1.0)
+    operations = sorted(watch.operations, key=lambda operation: operation.start)
+    assert {(a.op, b.op) for a, b in pairwise(operations)} == {("write", "read"), ("read", "write")}
+    lasted = operations[-1].start - operations[0].start
+    assert len(operations) * 0.05 == pytest.approx(lasted, rel=0.3)
+
+
+def test_a_write_that_was_acknowledged_and_forgotten_is_found(
+    lab: LoopbackDataCenter, cluster: EtcdCluster
+) -> None:
+    with Probe().etcd(cluster) as watch:
+        lab.store.loses = frozenset(f"{watch.prefix}/{number:07d}".encode() for number in range(5, 15))
+        let_pass(1.5)
+    assert no_write_lost(watch.operations, watch.final).kind is Kind.INVALID
+
+
+def test_a_member_that_is_down_fails_alone_and_is_used_again_when_it_is_back(
+    lab: LoopbackDataCenter, cluster: EtcdCluster
+) -> None:
+    machine = lab.servers["rack1-cs0"]
+    with Probe().etcd(cluster) as watch:
+        machine.stop()
+        let_pass(1.0)
+        machine.start()
+        back = time.monotonic()
+        let_pass(1.0)
+    bad = {operation.member for operation in watch.operations if not operation.ok}
+    assert bad == {"rack1-cs0"}
+    assert any(o.ok for o in watch.operations if o.member == "rack1-cs0" and o.start > back)
+    assert no_write_lost(watch.operations, watch.final).kind is Kind.VALID
+
+
+def test_an_error_of_the_cluster_makes_a_write_unknown_and_a_read_failed(
+    lab: LoopbackDataCenter, cluster: EtcdCluster
+) -> None:
+    with Probe().etcd(cluster) as watch:
+        lab.store.errors["rack0-cs0"] = "etcdserver: request timed out"
+        let_pass(1.0)
+        del lab.store.errors["rack0-cs0"]
+    bad = {(operation.op, operation.outcome) for operation in watch.operations if not operation.ok}
+    assert bad == {("write", Outcome.UNKNOWN), ("read", Outcome.FAILED)}
+
+
+def test_a_second_watch_sees_only_its_own_samples(cluster: EtcdCluster) -> None:
+    first, second = watched(cluster, 0.2), watched(cluster, 0.2)
+    keys = [{operation.key for operation in watch.operations} for watch in (first, second)]
+    assert keys[0]
+    assert keys[1]
+    assert not keys[0] & keys[1]
+
+
+def test_the_error_of_a_body_is_kept_and_so_are_the_samples(cluster: EtcdCluster) -> None:
+    watch = None
+    with pytest.raises(ZeroDivisionError), Probe().etcd(cluster) as watch:
+        raise ZeroDivisionError
+    assert watch.operations
+    assert not watch.final

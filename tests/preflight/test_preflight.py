@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from vdc.errors import HostError
+from vdc.host.preflight import (
+    GIB,
+    MIB,
+    PACKAGES,
+    HostFacts,
+    available_memory,
+    check,
+    install_hint,
+    lacks,
+    needs,
+)
+from vdc.model.expand import expand
+from vdc.model.load import load
+from vdc.plan.plan import Plan, PlanContext, make_plan
+from vdc.settings import Settings
+
+TOPOLOGIES = Path(__file__).parents[2] / "topologies"
+
+ABLE = HostFacts(
+    tools=frozenset(PACKAGES),
+    features=frozenset({"bridge", "veth", "tun"}),
+    memory_available=8 * GIB,
+    state_free=50 * GIB,
+    cache_free=50 * GIB,
+    namespaces=frozenset(),
+    owned=frozenset(),
+    images=frozenset({"debian-12"}),
+)
+
+
+def plan_of(file: str, instance: str = "mine") -> Plan:
+    context = PlanContext(
+        instance=instance,
+        state_dir=Path("/var/lib/vdc"),
+        cache_dir=Path("/var/cache/vdc"),
+        accelerator="tcg",
+        slowness=1.0,
+    )
+    return make_plan(expand(load(TOPOLOGIES / file)), context)
+
+
+SMALL = plan_of("small.yml")
+FABRIC = plan_of("fabric.yml")
+
+
+def test_a_host_that_has_all_lacks_nothing() -> None:
+    assert lacks(SMALL, ABLE) == ()
+
+
+@pytest.mark.parametrize(
+    "tool", ["bird", "qemu-system-x86_64", "qemu-img", "libvirtd", "mke2fs", "ip", "nsenter", "ssh-keygen"]
+)
+def test_a_missing_tool_is_named_with_its_package(tool: str) -> None:
+    assert lacks(SMALL, replace(ABLE, tools=ABLE.tools - {tool})) == (
+        f"{tool} is missing: install the package {PACKAGES[tool]}",
+    )
+
+
+def test_a_fabric_without_servers_needs_no_qemu_no_image_and_no_tap() -> None:
+    host = replace(
+        ABLE,
+        tools=frozenset({"ip", "nsenter", "unshare", "ping", "bird", "birdc"}),
+        features=frozenset({"bridge", "veth"}),
+        images=frozenset(),
+        state_free=0,
+        cache_free=0,
+    )
+    assert lacks(FABRIC, host) == ()
+
+
+def test_mmdebstrap_is_needed_only_to_build_an_image() -> None:
+    without = replace(ABLE, tools=ABLE.tools - {"mmdebstrap"})
+    assert lacks(SMALL, without) == ()
+    assert lacks(SMALL, replace(without, images=frozenset())) == (
+        "mmdebstrap is missing: install the package mmdebstrap",
+    )
+
+
+def test_too_little_memory_is_told_with_both_figures() -> None:
+    wanted = needs(SMALL, images=ABLE.images).memory
+    assert wanted > SMALL.memory
+    assert lacks(SMALL, replace(ABLE, memory_available=wanted)) == ()
+    assert lacks(SMALL, replace(ABLE, memory_available=500 * MIB)) == (
+        f"too little memory: needs {wanted // MIB} MiB, 500 MiB are free",
+    )
+
+
+def test_too_little_disk_is_told_for_data_centres_and_for_images() -> None:
+    host = replace(ABLE, state_free=100 * MIB, cache_free=100 * MIB, images=frozenset())
+    assert lacks(SMALL, host) == (
+        f"too little disk for data centres: needs {SMALL.disk // MIB} MiB, 100 MiB are free",
+        "too little disk for images: needs 3072 MiB, 100 MiB are free",
+    )
+
+
+def test_a_kernel_without_a_kind_of_link_is_told() -> None:
+    assert lacks(SMALL, replace(ABLE, features=frozenset({"veth"}))) == (
+        "the kernel makes no bridge",
+        "the kernel makes no tun",
+    )
+
+
+def test_a_namespace_of_somebody_else_is_a_clash_and_one_of_ours_is_not() -> None:
+    host = replace(ABLE, namespaces=frozenset({"vdc-mine.spine0", "other"}))
+    assert lacks(SMALL, host) == (
+        "a network namespace vdc-mine.spine0 exists and is not vdc's: choose another --name",
+    )
+    assert lacks(SMALL, replace(host, owned=frozenset({"mine"}))) == ()
+
+
+def test_everything_that_lacks_is_told_at_once() -> None:
+    nothing = HostFacts(
+        tools=frozenset(),
+        features=frozenset(),
+        memory_available=0,
+        state_free=0,
+        cache_free=0,
+        namespaces=frozenset(),
+        owned=frozenset(),
+        images=frozenset(),
+    )
+    assert len(lacks(SMALL, nothing)) == len(PACKAGES) + 3 + 3
+
+
+def test_a_host_that_cannot_raises_one_error_with_exit_code_3_and_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    huge = replace(SMALL.topology.servers[0], memory=10**18)
+    plan = replace(SMALL, topology=replace(SMALL.topology, servers=(huge,)))
+    with pytest.raises(HostError, match="too little memory") as caught:
+        check(plan, Settings(state_dir=tmp_path / "state", cache_dir=tmp_path / "cache"))
+    assert caught.value.exit_code == 3
+    assert "apt-get install" in str(caught.value)
+
+
+def test_the_hint_names_each_package_once() -> None:
+    assert install_hint(["birdc", "bird", "ip"]) == "apt-get install --no-install-recommends bird2 iproute2"
+    assert install_hint([]) is None
+
+
+def test_available_memory_is_what_the_kernel_says_can_be_taken() -> None:
+    assert available_memory("MemTotal: 100 kB\nMemAvailable:    2048 kB\n") == 2 * MIB
+
+
+def test_every_package_that_vdc_may_ask_for_is_installed_by_the_setup() -> None:
+    setup = (TOPOLOGIES.parent / ".ci/setup").read_text(encoding="utf-8").split()
+    assert set(PACKAGES.values()) <= set(setup)

@@ -1,0 +1,160 @@
+"""`vdc exec`, `console`, `ssh`, `logs` and `power`: acting on one device of a running data centre."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vdc.cli.context import need_root, pick
+from vdc.cli.lifecycle import Instance
+
+if TYPE_CHECKING:
+    from vdc.datacenter.api import DataCenter, Machine, Runner
+
+Server = Annotated[str, typer.Argument(metavar="SERVER", help="A server of the data centre.")]
+Device = Annotated[str, typer.Argument(metavar="SERVER", help="A server, a router or an external client.")]
+MaybeDevice = Annotated[
+    str | None, typer.Argument(metavar="[DEVICE]", help="A server or a router; by default list the logs.")
+]
+Command = Annotated[list[str], typer.Argument(metavar="-- CMD…", help="The command and its arguments.")]
+MaybeCommand = Annotated[
+    list[str] | None, typer.Argument(metavar="[-- CMD…]", help="The command; by default a shell.")
+]
+Timeout = Annotated[float, typer.Option(help="Seconds after which to give up.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on printing what is added, until Ctrl-C.")]
+Stdin = Annotated[bool, typer.Option("--stdin", "-i", help="Pass standard input on to the command.")]
+
+
+class PowerAction(StrEnum):
+    """What can be done to a server's power: `shutdown` asks the guest, the others don't."""
+
+    ON = "on"
+    OFF = "off"
+    RESET = "reset"
+    SHUTDOWN = "shutdown"
+
+
+_ACTIONS: Mapping[PowerAction, Callable[[Machine], None]] = {
+    PowerAction.ON: lambda machine: machine.power_on(),
+    PowerAction.OFF: lambda machine: machine.power_off(),
+    PowerAction.RESET: lambda machine: machine.reset(),
+    PowerAction.SHUTDOWN: lambda machine: machine.shutdown(),
+}
+
+
+def exec_(
+    context: typer.Context,
+    name: Instance,
+    device: Device,
+    command: Command,
+    timeout: Timeout = 60.0,
+    stdin: Stdin = False,
+) -> None:
+    """Run a command on a device; exit with its status."""
+    dc = _attached(context, name)
+    done = find_runner(dc, device).run(
+        command, timeout=timeout, check=False, stdin=sys.stdin.read() if stdin else None
+    )
+    typer.echo(done.stdout, nl=False)
+    typer.echo(done.stderr, nl=False, err=True)
+    raise typer.Exit(done.status)
+
+
+def console(context: typer.Context, name: Instance, server: Server) -> None:
+    """Attach to the console of a server; Ctrl-] leaves it."""
+    dc = _attached(context, name)
+    from vdc.cli.terminal import attach
+
+    path = dc.run_directory / "consoles" / f"{pick('server', server, _servers(dc))}.sock"
+    typer.echo(f"console of {server}; leave with Ctrl-]", err=True)
+    ended = attach(path)
+    typer.echo(f"\r\n{ended}", err=True)
+
+
+def ssh(context: typer.Context, name: Instance, server: Server, command: MaybeCommand = None) -> None:
+    """Log into a server as root, from outside the border."""
+    dc = _attached(context, name)
+    from vdc.shell import replace
+
+    pick("server", server, _servers(dc))
+    replace(ssh_argv(dc, server, command or []))
+
+
+def logs(context: typer.Context, name: Instance, device: MaybeDevice = None, follow: Follow = False) -> None:
+    """Print the console of a server or the log of a router.
+
+    Each line has its time. Without a device: list the logs.
+    """
+    dc = _attached(context, name)
+    from vdc.cli.logs import files, lines
+
+    there = files(dc)
+    if device is None:
+        for each, path in there.items():
+            typer.echo(f"{each}\t{path}")
+        return
+    for line in lines(there[pick("device with a log", device, there)], follow=follow):
+        typer.echo(line, nl=False)
+
+
+def power(context: typer.Context, name: Instance, server: Server, action: PowerAction) -> None:
+    """Switch a server on, off, or reset it.
+
+    `off` cuts the power; `shutdown` asks the guest and waits until it is off.
+    """
+    dc = _attached(context, name)
+    machine = dc.servers[pick("server", server, _servers(dc))]
+    _ACTIONS[action](machine)
+    typer.echo(f"{server} is {machine.power()}")
+
+
+def find_runner(dc: DataCenter, device: str) -> Runner:
+    """Return the device of any kind; servers are asked for only if it is one, since that takes libvirt."""
+    kinds: Mapping[str, Callable[[], Runner]] = {
+        **{each.name: lambda: dc.servers[device] for each in dc.topology.servers},
+        **{each.name: lambda: dc.routers[device] for each in dc.topology.routers},
+        **{each.name: lambda: dc.externals[device] for each in dc.topology.externals},
+    }
+    return kinds[pick("device", device, kinds)]()
+
+
+def ssh_argv(dc: DataCenter, server: str, command: Sequence[str]) -> list[str]:
+    """Return the ssh(1) that logs into a server from a client, or from a border if there is no client."""
+    from vdc.host.secrets import Secrets
+    from vdc.model.topology import Tier
+    from vdc.shell import in_namespace
+
+    keys = Secrets(directory=dc.run_directory / "secrets")
+    outside = next(iter(dc.externals), dc.topology.tier(Tier.BORDER)[0].name)
+    options = (
+        f"IdentityFile={keys.login_key}",
+        f"UserKnownHostsFile={keys.known_hosts}",
+        "IdentitiesOnly=yes",
+        "StrictHostKeyChecking=yes",
+    )
+    return in_namespace(
+        f"vdc-{dc.name}.{outside}",
+        [
+            "ssh",
+            *(word for option in options for word in ("-o", option)),
+            f"root@{dc.topology.server(server).node.ip}",
+            *((shlex.join(command),) if command else ()),
+        ],
+    )
+
+
+def _servers(dc: DataCenter) -> list[str]:
+    return [server.name for server in dc.topology.servers]
+
+
+def _attached(context: typer.Context, name: str) -> DataCenter:
+    settings = need_root(context)
+    from vdc.datacenter.lifecycle import attach
+    from vdc.steps import Steps
+
+    return attach(name, settings, Steps())

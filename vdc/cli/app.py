@@ -1,0 +1,41 @@
+"""The commands, in the order in which help lists them."""
+
+from __future__ import annotations
+
+import typer
+
+from vdc.cli import access, bench, doctor, images, lifecycle, scenarios, topology
+
+_HELP = """A virtual data centre that tells you whether an upgrade may go ahead.
+
+Exit codes: 0 done, 1 failed, 2 bad input, 3 this host can't, 77 needs root.
+"""
+
+_PASSES_OPTIONS_ON = {"allow_interspersed_args": False}
+
+
+def build_app() -> typer.Typer:
+    """Return the command line with every command registered."""
+    app = typer.Typer(
+        help=_HELP,
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.command("validate")(topology.validate)
+    app.command("plan")(topology.plan)
+    app.command("up")(lifecycle.up)
+    app.command("status")(lifecycle.status)
+    app.command("down")(lifecycle.down)
+    app.command("gc")(lifecycle.gc)
+    app.command("exec", context_settings=_PASSES_OPTIONS_ON)(access.exec_)
+    app.command("console")(access.console)
+    app.command("ssh", context_settings=_PASSES_OPTIONS_ON)(access.ssh)
+    app.command("logs")(access.logs)
+    app.command("power")(access.power)
+    app.command("test")(scenarios.run_scenarios)
+    app.command("bench")(bench.bench)
+    app.command("doctor")(doctor.doctor)
+    app.add_typer(images.build_app(), name="images")
+    return app

@@ -1,0 +1,87 @@
+"""`vdc up`, `status`, `down` and `gc`."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated
+
+import typer
+
+from vdc.cli.context import need_root, pick, steps
+from vdc.cli.topology import File, Json, Name, read_topology
+
+Instance = Annotated[str, typer.Argument(metavar="N", help="The name of a data centre.")]
+MaybeInstance = Annotated[
+    str | None, typer.Argument(metavar="[N]", help="The name of a data centre; by default all.")
+]
+Retain = Annotated[
+    bool, typer.Option("--retain", help="Keep what was built when building fails, to look into.")
+]
+
+
+def up(context: typer.Context, file: File, name: Name = None, retain: Retain = False) -> None:
+    """Build a data centre and leave it running.
+
+    Returns when every route is in every kernel and every server answers. What failed is rolled back.
+    """
+    settings = need_root(context)
+    from vdc.datacenter.lifecycle import prepare
+    from vdc.datacenter.lifecycle import up as build
+
+    topology = read_topology(file)
+    told = steps()
+    plan = prepare(topology, name, settings, told)
+    start = time.monotonic()
+    dc = build(plan, settings, told, retain=retain)
+    typer.echo(
+        f"{dc.name} is up after {time.monotonic() - start:.1f} s: "
+        f"{len(topology.routers)} routers, {len(topology.servers)} servers; see `vdc status {dc.name}`"
+    )
+
+
+def status(context: typer.Context, name: MaybeInstance = None, as_json: Json = False) -> None:
+    """Show the state of data centres and their devices.
+
+    Exits 1 if any is degraded or down.
+    """
+    settings = need_root(context)
+    from vdc.cli.render import status_json, status_text
+    from vdc.datacenter.lifecycle import attach, instances
+    from vdc.datacenter.status import status as look
+    from vdc.steps import Steps
+
+    there = instances(settings)
+    names = there if name is None else (pick("data centre", name, there),)
+    found = [look(attach(each, settings, Steps())) for each in names]
+    if as_json:
+        typer.echo(json.dumps([status_json(each) for each in found], indent=2))
+    else:
+        typer.echo("\n\n".join(map(status_text, found)) or "no data centre is there")
+    if any(each.state != "up" for each in found):
+        raise typer.Exit(1)
+
+
+def down(context: typer.Context, name: Instance) -> None:
+    """Take a data centre down: nothing of it is left.
+
+    Works after a crash too, and needs no topology file.
+    """
+    settings = need_root(context)
+    from vdc.datacenter.lifecycle import down as take_down
+
+    start = time.monotonic()
+    take_down(name, settings, steps())
+    typer.echo(f"{name} is down after {time.monotonic() - start:.1f} s")
+
+
+def gc(context: typer.Context) -> None:
+    """Remove what crashed processes left behind.
+
+    Running data centres are not touched.
+    """
+    settings = need_root(context)
+    from vdc.datacenter.lifecycle import gc as collect
+
+    cleaned = collect(settings, steps())
+    typer.echo(f"removed {', '.join(cleaned)}" if cleaned else "nothing to remove")

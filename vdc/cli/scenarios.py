@@ -1,0 +1,105 @@
+"""`vdc test`: build a data centre, run the scenarios against it, print the verdict."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import vdc
+from vdc.cli.context import need_root, pick, steps
+from vdc.cli.topology import Name, read_topology
+from vdc.errors import InputError
+from vdc.shell import start
+
+SUITES = ("standard", "reboot", "fault", "upgrade")
+"""In the order in which they run: an upgrade leaves another release behind, so it comes last."""
+
+File = Annotated[Path, typer.Argument(metavar="[FILE]", help="The topology file.")]
+Suite = Annotated[
+    list[str] | None, typer.Option("--suite", help="Only this suite; may be given more than once.")
+]
+Keep = Annotated[bool, typer.Option("--keep", help="Leave the data centre running afterwards.")]
+Filter = Annotated[
+    str | None, typer.Option("-k", metavar="EXPRESSION", help="Only scenarios that match, as in pytest.")
+]
+
+
+def run_scenarios(
+    context: typer.Context,
+    file: File = Path("topologies/small.yml"),
+    name: Name = None,
+    suite: Suite = None,
+    keep: Keep = False,
+    matching: Filter = None,
+) -> None:
+    """Run the scenarios on a new data centre; print the verdict.
+
+    Exits 0 if every scenario passes and 1 if not. The report is in runs/N/.
+    """
+    settings = need_root(context)
+    from vdc.datacenter.lifecycle import prepare
+    from vdc.host.images import ensure
+    from vdc.plan.images import IMAGES
+
+    folders = scenario_folders(suite or SUITES)
+    told = steps()
+    made = prepare(read_topology(file), name, settings, told)
+    if made.topology.servers:
+        # An upgrade needs another release's image, whose minutes must not pass while a probe is watching.
+        for release in IMAGES:
+            ensure(release, settings, told)
+    report = Path("runs", made.instance)
+    shutil.rmtree(report, ignore_errors=True)
+    report.mkdir(parents=True)
+    arguments = [*map(str, folders), f"--topology={file}", f"--name={made.instance}", f"--run-dir={report}"]
+    arguments += [f"--junitxml={report / 'junit.xml'}"]
+    arguments += ["--keep"] if keep else []
+    arguments += ["-k", matching] if matching else []
+    raise typer.Exit(0 if run_pytest(arguments) == 0 else 1)
+
+
+def scenario_folders(suites: Sequence[str]) -> tuple[Path, ...]:
+    """Return the folders of the suites, in the order in which they must run."""
+    base = next(
+        (
+            path
+            for path in (Path("scenarios"), Path(vdc.__file__).parent.parent / "scenarios")
+            if path.is_dir()
+        ),
+        None,
+    )
+    if base is None:
+        raise InputError(
+            "no scenarios here", hint="run it in a checkout of vdc, or pytest on scenarios of your own"
+        )
+    there = [path.parent.name for path in base.glob("*/test_*.py")]
+    wanted = {pick("suite", suite, there) for suite in suites}
+    return tuple(base / suite for suite in sorted(wanted, key=_order))
+
+
+def run_pytest(arguments: Sequence[str]) -> int:
+    """Run pytest to its end and return its status; it dies with this process and hears its signals."""
+    process = start(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+        output=sys.stdout.buffer,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    # Ctrl-C reaches both processes: the tests take their data centre down, and this one waits for them.
+    interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    terminate = signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
+    try:
+        return process.wait()
+    finally:
+        signal.signal(signal.SIGINT, interrupt)
+        signal.signal(signal.SIGTERM, terminate)
+
+
+def _order(suite: str) -> int:
+    return SUITES.index(suite) if suite in SUITES else len(SUITES)

@@ -1,0 +1,260 @@
+"""The deployer `etcd`: one member on every server, data on the data disk, TLS everywhere.
+
+The harness asks the cluster from where its users are: each question runs `vdc.cluster.etcd_client` in the
+namespace of an external client, so it crosses the whole fabric.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vdc.cluster.api import MemberState
+from vdc.cluster.etcd_client import ClientConfig
+from vdc.cluster.etcd_config import UNIT, addresses, client_url, install_script, member_config, member_files
+from vdc.cluster.pki import Authority
+from vdc.datacenter.api import DataCenter, Machine, Spawner
+from vdc.errors import ClusterError, CommandError, HostError
+from vdc.wait import NotYet, wait_for
+
+_CHECK_KEY = "vdc/serving/"
+_UNKNOWN = "?"
+
+
+def call_timeout(slowness: float) -> float:
+    """Return how long one call to a member may take, in seconds.
+
+    etcd itself gives up on a proposal after 5 s plus two election timeouts; waiting a little less than that
+    would turn its own explanation into a bare timeout, waiting much longer gains nothing.
+    """
+    return 6.0 * max(1.0, slowness)
+
+
+def serving_deadline(slowness: float) -> float:
+    """Return how long a cluster may take from its start, or a fault's end, to serve through every member."""
+    return 120.0 * max(slowness, 0.25)
+
+
+class EtcdCluster:
+    """A deployed etcd cluster, asked through the fabric. Made by `EtcdDeployer`.
+
+    `deadline` is how long `wait_serving` waits, in seconds, by default what suits the host.
+    """
+
+    def __init__(self, dc: DataCenter, *, client: Spawner, deadline: float | None = None) -> None:
+        self._dc = dc
+        self._client = client
+        self._deadline = serving_deadline(dc.slowness) if deadline is None else deadline
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The servers it runs on: all of the topology's."""
+        return tuple(server.name for server in self._dc.topology.servers)
+
+    @property
+    def dc(self) -> DataCenter:
+        """The data centre it runs in."""
+        return self._dc
+
+    @property
+    def client(self) -> Spawner:
+        """The external client from which it is asked."""
+        return self._client
+
+    @property
+    def config_path(self) -> Path:
+        """The `ClientConfig` file of its clients."""
+        return _directory(self._dc) / "client.json"
+
+    def state(self) -> tuple[MemberState, ...]:
+        """Ask every member for its status and a linearizable read; healthy is who answers both."""
+        return tuple(
+            _member_state(name, status, read)
+            for name, (status, read) in self._ask_each(self.members, _status(), _read()).items()
+        )
+
+    def write(self, key: str, value: str, *, via: str | None = None) -> None:
+        """Write through `via`, or through the first member that takes it."""
+        self._one({"member": self._known(via), "op": "put", "key": key, "value": value})
+
+    def read(self, key: str, *, via: str | None = None) -> str | None:
+        """Read linearizably through `via`, or through the first member that answers."""
+        value: str | None = self._one({"member": self._known(via), "op": "get", "key": key})
+        return value
+
+    def read_prefix(self, prefix: str, *, via: str | None = None) -> Mapping[str, str]:
+        """Read every key under `prefix` linearizably, as of one revision."""
+        found: dict[str, str] = self._one({"member": self._known(via), "op": "prefix", "key": prefix})
+        return found
+
+    def wait_serving(self, *, members: Sequence[str] | None = None) -> None:
+        """Wait until these members serve: healthy, agreed on one leader, a write and a read through each."""
+        wanted = self.members if members is None else tuple(members)
+        if not wanted:
+            raise ClusterError("no members to wait for: this would prove nothing")
+        for member in wanted:
+            self._known(member)
+        wait_for(
+            lambda: self._check_serving(wanted),
+            what=f"etcd to serve through {', '.join(wanted)}",
+            timeout=self._deadline,
+            interval=0.5,
+        )
+
+    def join(self, machine: Machine) -> None:
+        """Configure and start the member on `machine`; does not wait for it."""
+        topology = self._dc.topology
+        directory = _directory(self._dc)
+        server = topology.server(machine.name)
+        authority = Authority.load_or_create(directory, name=f"vdc {self._dc.name}")
+        credential = authority.load_or_issue(
+            directory, server.name, addresses=addresses(server), names=(server.name, "localhost")
+        )
+        config = member_config(
+            topology, server.name, token=f"vdc-{self._dc.name}", slowness=self._dc.slowness
+        )
+        files = member_files(config, authority_pem=authority.cert_pem, credential=credential)
+        try:
+            machine.run(["sh"], stdin=install_script(files), timeout=60 * max(1.0, self._dc.slowness))
+        except CommandError as error:
+            raise ClusterError(
+                f"{server.name}: etcd could not be installed: {error.output.strip()[-500:]}"
+            ) from error
+
+    def log(self, machine: Machine, *, lines: int = 200) -> str:
+        """Return the end of a member's log."""
+        return machine.run(
+            ["journalctl", "--unit", UNIT, "--no-pager", "--lines", str(lines)], timeout=60.0
+        ).stdout
+
+    def _known(self, member: str | None) -> str | None:
+        if member is not None and member not in self.members:
+            raise ClusterError(f"no member {member!r}; there are {', '.join(self.members)}")
+        return member
+
+    def _check_serving(self, members: tuple[str, ...]) -> None:
+        proof = f"{_CHECK_KEY}{'+'.join(members)}"
+        write = {"op": "put", "key": proof, "value": "served"}
+        answers = self._ask_each(members, _status(), write, {"op": "get", "key": proof})
+        for name, (status, written, read) in answers.items():
+            for what, answer in (("status", status), ("write", written), ("read", read)):
+                if "error" in answer:
+                    raise NotYet(f"{name}: {what}: {answer['error']}")
+            if status["result"]["errors"]:
+                raise NotYet(f"{name}: {'; '.join(status['result']['errors'])}")
+            if read["result"] != "served":
+                raise ClusterError(f"{name}: read {read['result']!r} where 'served' was just written")
+        leaders = {status["result"]["leader"] for status, *_ in answers.values()}
+        if len(leaders) != 1 or "0" in leaders:
+            raise NotYet(f"the members do not agree on one leader: {', '.join(sorted(leaders))}")
+
+    def _ask_each(
+        self, members: Sequence[str], *calls: Mapping[str, Any]
+    ) -> dict[str, tuple[dict[str, Any], ...]]:
+        """Make the same calls of every member, at the same time; member to answers."""
+        answers = self._ask([{"member": member, **call} for member in members for call in calls])
+        width = len(calls)
+        return {
+            member: tuple(answers[number * width : (number + 1) * width])
+            for number, member in enumerate(members)
+        }
+
+    def _one(self, call: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON, whatever the call returns
+        (answer,) = self._ask([call])
+        if "error" in answer:
+            raise ClusterError(
+                f"etcd: {call['op']} {call['key']} via {call['member'] or 'any'}: {answer['error']}"
+            )
+        return answer["result"]
+
+    def _ask(self, calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        # Calls of one member follow each other, and a call of "any" member may try them all.
+        patience = call_timeout(self._dc.slowness) * (len(calls) + len(self.members)) + 30.0
+        done = self._client.run(
+            [sys.executable, "-m", "vdc.cluster.etcd_client", str(self.config_path)],
+            stdin=json.dumps({"calls": list(calls)}),
+            timeout=patience,
+        )
+        answers: list[dict[str, Any]] = json.loads(done.stdout)["answers"]
+        return answers
+
+
+class EtcdDeployer:
+    """Deploys etcd of the servers' own release. Implements `vdc.cluster.api.Deployer`."""
+
+    def deploy(self, dc: DataCenter) -> EtcdCluster:
+        """Install and start every member, then wait until the cluster serves through each.
+
+        Raises:
+            ClusterError: a member could not be installed.
+            WaitTimeout: the cluster did not serve in time.
+            HostError: the topology has no servers, or no external client to ask from.
+        """
+        _prepare(dc)
+        cluster = self.attach(dc)
+        with dc.steps.step("deploy etcd"):
+            for name in cluster.members:
+                with dc.steps.step(f"install etcd on {name}"):
+                    cluster.join(dc.servers[name])
+            with dc.steps.step("wait until etcd serves"):
+                cluster.wait_serving()
+        return cluster
+
+    def attach(self, dc: DataCenter) -> EtcdCluster:
+        """Return the handle of the deployed cluster; raises ClusterError where there is none."""
+        cluster = EtcdCluster(dc, client=_client(dc))
+        if not cluster.config_path.exists():
+            raise ClusterError(f"no etcd cluster is deployed on {dc.name}")
+        return cluster
+
+
+def _status() -> dict[str, Any]:
+    return {"op": "status"}
+
+
+def _read() -> dict[str, Any]:
+    return {"op": "get", "key": _CHECK_KEY}
+
+
+def _member_state(name: str, status: Mapping[str, Any], read: Mapping[str, Any]) -> MemberState:
+    if "error" in status:
+        return MemberState(server=name, version=_UNKNOWN, leader=False, healthy=False)
+    seen = status["result"]
+    return MemberState(
+        server=name,
+        version=seen["version"],
+        leader=seen["leader"] == seen["member"],
+        healthy="error" not in read and seen["leader"] != "0" and not seen["errors"],
+    )
+
+
+def _directory(dc: DataCenter) -> Path:
+    return dc.run_directory / "etcd"
+
+
+def _client(dc: DataCenter) -> Spawner:
+    for client in dc.externals.values():
+        return client
+    raise HostError(
+        f"{dc.topology.name}: no external client, so nowhere to ask a cluster from",
+        hint="give the topology `external: {clients: 1}`",
+    )
+
+
+def _prepare(dc: DataCenter) -> None:
+    """Make the authority, and the credential and the configuration of the clients."""
+    if not dc.topology.servers:
+        raise HostError(f"{dc.topology.name}: no servers, so nowhere to deploy etcd")
+    directory = _directory(dc)
+    authority = Authority.load_or_create(directory, name=f"vdc {dc.name}")
+    authority.load_or_issue(directory, "client")
+    ClientConfig(
+        endpoints={server.name: client_url(server) for server in dc.topology.servers},
+        ca=str(directory / "ca.crt"),
+        cert=str(directory / "client.crt"),
+        key=str(directory / "client.key"),
+        timeout=call_timeout(dc.slowness),
+    ).save(directory / "client.json")

@@ -1,0 +1,131 @@
+"""A running data centre, as its run directory and the host tell: nothing here is remembered elsewhere."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from vdc.datacenter.machine import LiveMachine
+from vdc.datacenter.router import LiveClient, LiveRouter
+from vdc.errors import DirtyError
+from vdc.history import Recorder
+from vdc.host import engine, libvirtd
+from vdc.host.secrets import Secrets
+from vdc.model.topology import Topology
+from vdc.plan.plan import Plan
+from vdc.plan.resources import Bird
+from vdc.settings import Settings
+from vdc.steps import Steps
+
+PLAN, UP, DIRTY, HISTORY = "plan.json", "up.json", "dirty", "history.jsonl"
+"""Files of a run directory: what may exist, how long it took to be up, why it must not be trusted, what happened."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveDataCenter:
+    """Implements `vdc.datacenter.api.DataCenter`."""
+
+    plan: Plan
+    settings: Settings
+    steps: Steps = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The instance name."""
+        return self.plan.instance
+
+    @property
+    def topology(self) -> Topology:
+        """What it was built from."""
+        return self.plan.topology
+
+    @property
+    def slowness(self) -> float:
+        """How slow the host was when the data centre was planned."""
+        return self.plan.context.slowness
+
+    @property
+    def run_directory(self) -> Path:
+        """Where its consoles, logs and secrets are."""
+        return self.plan.context.run_directory
+
+    @property
+    def recorder(self) -> Recorder:
+        """The history of this data centre."""
+        return Recorder(self.run_directory / HISTORY)
+
+    @property
+    def secrets(self) -> Secrets:
+        """Its keys."""
+        return Secrets(directory=self.run_directory / "secrets")
+
+    @cached_property
+    def servers(self) -> Mapping[str, LiveMachine]:
+        """Every server, by name."""
+        if not self.topology.servers:
+            return {}
+        connection = libvirtd.connect(engine.libvirt_uri(self.plan, self.settings))
+        return {
+            spec.name: LiveMachine(
+                spec=spec, plan=self.plan, libvirt=connection, recorder=self.recorder, slowness=self.slowness
+            )
+            for spec in self.topology.servers
+        }
+
+    @cached_property
+    def routers(self) -> Mapping[str, LiveRouter]:
+        """Every router, by name."""
+        return {
+            spec.name: LiveRouter(
+                spec=spec, daemon=self._bird(spec.name), recorder=self.recorder, servers=lambda: self.servers
+            )
+            for spec in self.topology.routers
+        }
+
+    @cached_property
+    def externals(self) -> Mapping[str, LiveClient]:
+        """Every client outside the border, by name."""
+        context = self.plan.context
+        return {
+            each.name: LiveClient(name=each.name, netns=context.device_netns(each.name))
+            for each in self.topology.externals
+        }
+
+    def mark_dirty(self, reason: str) -> None:
+        """Remember, for every process, that the data centre is not what it should be."""
+        (self.run_directory / DIRTY).write_text(reason)
+
+    def dirty(self) -> str | None:
+        """Return why the data centre must not be trusted any more, or None."""
+        path = self.run_directory / DIRTY
+        return path.read_text() if path.exists() else None
+
+    def _bird(self, router: str) -> Bird:
+        daemon = self.plan.resource(f"bird:{router}")
+        assert isinstance(daemon, Bird)
+        return daemon
+
+
+@contextmanager
+def held(run_directory: Path) -> Iterator[None]:
+    """Hold the lock of a run directory, which building and taking down need; the kernel frees it on any death.
+
+    Raises:
+        DirtyError: another process holds it.
+    """
+    handle = os.open(run_directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise DirtyError(
+            f"{run_directory.name} is being built or taken down by another process",
+            hint="wait until it is done, or end that process",
+        ) from error
+    finally:
+        os.close(handle)

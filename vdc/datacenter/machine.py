@@ -1,0 +1,229 @@
+"""A server, live: a libvirt domain driven through its guest agent, which works through every partition."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from vdc.datacenter.api import Power, Routes, SessionState
+from vdc.errors import CommandError, InputError, WaitTimeout
+from vdc.history import Recorder
+from vdc.host import bird, disks
+from vdc.host.libvirtd import Connection
+from vdc.model.topology import Server, ServerPort
+from vdc.plan.images import IMAGES
+from vdc.plan.plan import Plan
+from vdc.plan.resources import Overlay
+from vdc.plan.servers import domain_xml
+from vdc.shell import Completed
+from vdc.wait import NotYet, wait_for
+
+_BOOT_SECONDS = 180.0
+_SHUTDOWN_SECONDS = 90.0
+_COMMAND_SECONDS = 30.0
+_TAIL_LINES = 15
+
+_ASK_BIRD = "birdc -r show protocols all; echo =====; birdc -r show bfd sessions\n"
+_ASK_VERSIONS = """\
+. /etc/os-release; echo "os=$ID-$VERSION_ID"
+echo "kernel=$(uname -r)"
+echo "bird=$(birdc show status | sed -n 's/^BIRD \\([^ ]*\\) ready.*/\\1/p')"
+echo "etcd=$(etcd --version | sed -n 's/^etcd Version: //p')"
+"""
+
+_POWER = {"off": Power.OFF, "running": Power.ON, "shutting down": Power.ON}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveMachine:
+    """Implements `vdc.datacenter.api.Machine`."""
+
+    spec: Server
+    plan: Plan
+    libvirt: Connection
+    recorder: Recorder
+    slowness: float
+
+    @property
+    def name(self) -> str:
+        """The server's name."""
+        return self.spec.name
+
+    @property
+    def release(self) -> str:
+        """The release its root disk was made from."""
+        kernel = self.libvirt.kernel(self.name)
+        for image in IMAGES.values():
+            if str(image.kernel(self.plan.context.cache_dir)) == kernel:
+                return image.name
+        raise InputError(f"{self.name} boots {kernel}, which belongs to no release that vdc knows")
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float = _COMMAND_SECONDS,
+        check: bool = True,
+        stdin: str | None = None,
+    ) -> Completed:
+        """Run a command in the guest through its agent; `timeout` is scaled by the host's slowness."""
+        done = self.libvirt.execute(self.name, argv, timeout=timeout * max(1.0, self.slowness), stdin=stdin)
+        if check and done.status != 0:
+            raise CommandError(self.name, argv, done.status, done.stderr or done.stdout)
+        return done
+
+    def sessions(self) -> tuple[SessionState, ...]:
+        """Return its BGP sessions as its BIRD reports them."""
+        said = self.run(["sh", "-s"], stdin=_ASK_BIRD).stdout
+        protocols, _, bfd = said.partition("=====\n")
+        return session_states(protocols, bfd)
+
+    def routes(self) -> Routes:
+        """Return the BGP routes in its kernel table."""
+        return parse_routes(self.run(["ip", "-j", "route", "show", "proto", "bird"]).stdout)
+
+    def boot_id(self) -> str:
+        """Return the kernel's boot ID."""
+        return self.run(["cat", "/proc/sys/kernel/random/boot_id"]).stdout.strip()
+
+    def wait_answering(self, *, unlike_boot: str | None = None) -> str:
+        """Wait until the guest agent answers, with another boot ID than `unlike_boot`; return the boot ID."""
+
+        def answering() -> str:
+            try:
+                boot = self.boot_id()
+            except (CommandError, WaitTimeout) as error:
+                raise NotYet(error.message) from error
+            if boot == unlike_boot:
+                raise NotYet(f"still the boot {boot}")
+            return boot
+
+        deadline = _BOOT_SECONDS * max(0.25, self.slowness)
+        try:
+            return wait_for(answering, what=f"{self.name} to answer", timeout=deadline, interval=0.25)
+        except WaitTimeout as error:
+            raise WaitTimeout(
+                error.what, deadline=deadline, last=error.last, log=f"the end of its console:\n{self.console_tail()}"
+            ) from error
+
+    def console_tail(self, lines: int = _TAIL_LINES) -> str:
+        """Return the last lines of its console."""
+        path = self.plan.context.console_log(self.name)
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else "(nothing yet)"
+        return "\n".join(text.splitlines()[-lines:])
+
+    def power(self) -> Power:
+        """Return the power state; a panicked guest is as good as paused."""
+        return _POWER.get(self.libvirt.state(self.name), Power.PAUSED)
+
+    def power_on(self) -> None:
+        """Start it from cold; a paused one goes on."""
+        state = self.libvirt.state(self.name)
+        if state == "off":
+            self._record("on")
+            self.libvirt.start(self.name)
+
+    def power_off(self) -> None:
+        """Cut the power."""
+        if self.libvirt.state(self.name) != "off":
+            self._record("off")
+            self.libvirt.destroy(self.name)
+
+    def shutdown(self) -> None:
+        """Press the power button and wait until the guest has powered itself off."""
+        if self.power() is Power.OFF:
+            return
+        self._record("shutdown")
+        self.libvirt.press_power_button(self.name)
+
+        def off() -> None:
+            if (state := self.libvirt.state(self.name)) != "off":
+                raise NotYet(f"it is {state}")
+
+        deadline = _SHUTDOWN_SECONDS * max(0.25, self.slowness)
+        wait_for(off, what=f"{self.name} to power itself off", timeout=deadline, interval=0.2)
+
+    def reset(self) -> None:
+        """Press the reset button."""
+        self._record("reset")
+        self.libvirt.reset(self.name)
+
+    def reboot(self) -> None:
+        """Ask the guest to restart itself; returns when it was asked."""
+        self._record("reboot")
+        self.run(["systemctl", "--no-block", "reboot"])
+
+    def crash(self) -> None:
+        """Make the guest's kernel panic, and wait until the hypervisor has seen it."""
+        self._record("crash")
+        self.libvirt.panic(self.name)
+
+        def panicked() -> None:
+            if (state := self.libvirt.state(self.name)) != "crashed":
+                raise NotYet(f"it is {state}")
+
+        wait_for(panicked, what=f"the kernel of {self.name} to panic", timeout=30 * max(1.0, self.slowness))
+
+    def set_link(self, interface: str, *, up: bool) -> None:
+        """Plug or unplug the cable of a NIC."""
+        self.libvirt.set_link(self.name, self._port(interface).tap, up=up)
+
+    def link_is_up(self, interface: str) -> bool:
+        """Return whether the cable of a NIC is plugged in."""
+        return self.libvirt.link_is_up(self.name, self._port(interface).tap)
+
+    def reimage(self, release: str) -> None:
+        """Give the powered-off server a fresh root disk of `release`; its data disk is kept."""
+        if self.power() is not Power.OFF:
+            raise InputError(f"{self.name} is running", hint="power it off before reimaging")
+        image = IMAGES[release]
+        context = self.plan.context
+        self._record(f"reimage {release}")
+        disks.create_overlay(
+            Overlay(
+                server=self.name,
+                path=str(context.root_disk(self.name)),
+                backing=str(image.root(context.cache_dir)),
+                image=image.name,
+            )
+        )
+        self.libvirt.define(domain_xml(self.spec, release, context))
+
+    def versions(self) -> Mapping[str, str]:
+        """Return what runs there."""
+        said = self.run(["sh", "-s"], stdin=_ASK_VERSIONS).stdout
+        pairs = (line.partition("=") for line in said.splitlines())
+        return {name: version for name, _, version in pairs if version}
+
+    def _port(self, interface: str) -> ServerPort:
+        for port in self.spec.ports:
+            if port.interface == interface:
+                return port
+        names = ", ".join(port.interface for port in self.spec.ports)
+        raise InputError(f"{self.name} has no interface {interface}", hint=f"it has {names}")
+
+    def _record(self, action: str) -> None:
+        self.recorder.record("power", "harness", server=self.name, action=action)
+
+
+def session_states(protocols: str, bfd: str) -> tuple[SessionState, ...]:
+    """Return session states from what BIRD prints for `show protocols all` and `show bfd sessions`."""
+    alive = bird.parse_bfd(bfd)
+    return tuple(
+        SessionState(name=each.name, peer=IPv4Address(each.neighbor), bgp=each.state, bfd=alive.get(each.neighbor))
+        for each in bird.parse_protocols(protocols)
+    )
+
+
+def parse_routes(text: str) -> Routes:
+    """Return prefix to next hops from the output of `ip -j route show proto bird`; routes without are left out."""
+    routes: dict[IPv4Network, frozenset[IPv4Address]] = {}
+    for route in json.loads(text or "[]"):
+        hops = route.get("nexthops") or [route]
+        addresses = frozenset(IPv4Address(hop["gateway"]) for hop in hops if "gateway" in hop)
+        if addresses:
+            prefix = "0.0.0.0/0" if route["dst"] == "default" else route["dst"]
+            routes[IPv4Network(prefix)] = addresses
+    return routes

@@ -1,0 +1,114 @@
+"""A router, live: a namespace with BIRD in it. A client outside the border is a namespace without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import Popen  # noqa: TID251 - the type only; vdc.shell starts the process
+from typing import IO
+
+from vdc import shell
+from vdc.datacenter.api import Machine, Power, Routes, SessionState
+from vdc.datacenter.machine import parse_routes, session_states
+from vdc.history import Recorder
+from vdc.host import bird, engine, netlink, processes
+from vdc.model import topology
+from vdc.plan.resources import Bird
+from vdc.shell import Completed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveClient:
+    """Implements `vdc.datacenter.api.Spawner`: something that runs commands in a namespace of this host."""
+
+    name: str
+    netns: str
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float = 30.0, check: bool = True, stdin: str | None = None
+    ) -> Completed:
+        """Run a command in the namespace to its end."""
+        command = shell.in_namespace(self.netns, argv)
+        return shell.run(command, timeout=timeout, check=check, stdin=stdin, where=self.name)
+
+    def start(self, argv: Sequence[str], *, output: IO[bytes]) -> Popen[bytes]:
+        """Start a command in the namespace; it dies with this process."""
+        return shell.start(shell.in_namespace(self.netns, argv), output=output)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRouter:
+    """Implements `vdc.datacenter.api.Router`.
+
+    Its `servers` are those with a NIC on its segment: they lose their carrier when it loses its power, as on a
+    real wire, although a bridge of this host is between them.
+    """
+
+    spec: topology.Router
+    daemon: Bird
+    recorder: Recorder
+    servers: Callable[[], Mapping[str, Machine]] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The router's name."""
+        return self.spec.name
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float = 30.0, check: bool = True, stdin: str | None = None
+    ) -> Completed:
+        """Run a command in the router's namespace to its end."""
+        client = LiveClient(name=self.name, netns=self.daemon.netns)
+        return client.run(argv, timeout=timeout, check=check, stdin=stdin)
+
+    def ask_bird(self, command: str) -> str:
+        """Send a command to the router's BIRD and return what it says."""
+        return bird.ask(Path(self.daemon.control), command)
+
+    def sessions(self) -> tuple[SessionState, ...]:
+        """Return its BGP sessions as BIRD reports them."""
+        return session_states(self.ask_bird("show protocols all"), self.ask_bird("show bfd sessions"))
+
+    def routes(self) -> Routes:
+        """Return the BGP routes in its kernel table."""
+        return parse_routes(self.run(["ip", "-j", "route", "show", "proto", "bird"]).stdout)
+
+    def power(self) -> Power:
+        """Return OFF where neither BIRD runs nor an interface is up."""
+        return Power.ON if self.birds() or any(netlink.carriers(self.daemon.netns).values()) else Power.OFF
+
+    def power_off(self) -> None:
+        """Kill BIRD and take every carrier away, also from the servers on its segment."""
+        self.recorder.record("power", "harness", server=self.name, action="off")
+        processes.end(self.birds())
+        netlink.set_links(self.daemon.netns, None, up=False)
+        self._set_server_links(up=False)
+
+    def power_on(self) -> None:
+        """Give the carriers back and start BIRD."""
+        self.recorder.record("power", "harness", server=self.name, action="on")
+        netlink.set_links(self.daemon.netns, None, up=True)
+        self._set_server_links(up=True)
+        if not self.birds():
+            engine.start_bird(self.daemon)
+
+    def set_link(self, interface: str, *, up: bool) -> None:
+        """Plug or unplug the cable of an interface."""
+        netlink.set_links(self.daemon.netns, [interface], up=up)
+
+    def link_is_up(self, interface: str) -> bool:
+        """Return whether the interface has a carrier."""
+        return netlink.carriers(self.daemon.netns)[interface]
+
+    def birds(self) -> list[int]:
+        """Return the process ids of its BIRD: one, or none."""
+        inode = netlink.inode(self.daemon.netns)
+        alive = processes.living({inode}) if inode is not None else ()
+        return [pid for pid in alive if processes.command(pid) == "bird"]
+
+    def _set_server_links(self, *, up: bool) -> None:
+        for server in self.servers().values():
+            for port in server.spec.ports:
+                if port.tor == self.name:
+                    server.set_link(port.interface, up=up)

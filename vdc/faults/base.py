@@ -1,0 +1,125 @@
+"""What a fault is, and the one place that injects, proves and heals it.
+
+A fault is data: which device it strikes. It says how to strike, how to see that it bites, how to undo it and
+how to see that it is undone. `injected` does these in order and never leaves a data centre broken without
+saying so.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+
+from vdc.datacenter.api import DataCenter
+from vdc.datacenter.pace import deadline
+from vdc.errors import HealError, WaitTimeout
+from vdc.wait import wait_for
+
+
+class Fault(ABC):
+    """Something that breaks. To write one: a frozen dataclass with the four verbs below.
+
+    No verb waits by itself; `bites` and `healed` raise `vdc.wait.NotYet` until their fact holds.
+    """
+
+    bite_seconds: float = 60.0
+    """How long it may take until the fault shows, where the host's slowness is 1.0."""
+
+    heal_seconds: float = 120.0
+    """How long it may take until all is well again, where the host's slowness is 1.0."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What breaks, for people, the history and the report."""
+
+    @abstractmethod
+    def inject(self, dc: DataCenter) -> None:
+        """Break it."""
+
+    @abstractmethod
+    def bites(self, dc: DataCenter) -> None:
+        """Return if others see that it is broken; asking the broken device alone proves nothing."""
+
+    @abstractmethod
+    def heal(self, dc: DataCenter) -> None:
+        """Undo it. Idempotent, and safe where `inject` failed half-way."""
+
+    @abstractmethod
+    def healed(self, dc: DataCenter) -> None:
+        """Return if it works again, seen from others."""
+
+    def restarts(self, dc: DataCenter) -> tuple[str, ...]:
+        """Return the servers that healing restarts: each must answer with another boot ID afterwards."""
+        return ()
+
+
+Inject = Callable[[Fault], AbstractContextManager[None]]
+"""The type of the fixture `inject`."""
+
+
+@contextmanager
+def injected(dc: DataCenter, fault: Fault) -> Iterator[None]:
+    """Run the body while `fault` is in effect: proven to bite before, healed and proven healed after.
+
+    It is healed whatever happens in the body. Every phase is an event in the history.
+
+    Raises:
+        WaitTimeout: the fault did not bite in time; the body did not run.
+        HealError: it could not be healed, or did not prove it; the data centre is marked dirty.
+    """
+    boots = {name: dc.servers[name].boot_id() for name in fault.restarts(dc)}
+    try:
+        with _phase(dc, fault, "inject"):
+            fault.inject(dc)
+        with _phase(dc, fault, "bites"):
+            wait_for(
+                lambda: fault.bites(dc),
+                what=f"{fault.name} to bite",
+                timeout=deadline(dc, fault.bite_seconds),
+            )
+        yield
+    finally:
+        _heal(dc, fault, boots)
+
+
+def _heal(dc: DataCenter, fault: Fault, boots: Mapping[str, str]) -> None:
+    try:
+        with _phase(dc, fault, "heal"):
+            fault.heal(dc)
+        with _phase(dc, fault, "healed"):
+            _prove_restarts(dc, boots)
+            wait_for(
+                lambda: fault.healed(dc),
+                what=f"{fault.name} to heal",
+                timeout=deadline(dc, fault.heal_seconds),
+            )
+    except BaseException as error:
+        reason = f"{fault.name} was not healed: {error}"
+        dc.mark_dirty(reason)
+        if not isinstance(error, Exception):
+            raise
+        raise HealError(reason) from error
+
+
+def _prove_restarts(dc: DataCenter, boots: Mapping[str, str]) -> None:
+    for name, before in boots.items():
+        if dc.servers[name].wait_answering(unlike_boot=before) == before:
+            raise WaitTimeout(f"{name} to restart", deadline=0.0, last=f"boot ID is still {before}")
+
+
+@contextmanager
+def _phase(dc: DataCenter, fault: Fault, phase: str) -> Iterator[None]:
+    """Record the phase: where something is done, when it begins; where a fact is awaited, when it holds."""
+    awaited = phase in {"bites", "healed"}
+    if not awaited:
+        dc.recorder.record("fault", "harness", name=fault.name, phase=phase)
+    try:
+        with dc.steps.step(f"{fault.name}: {phase}"):
+            yield
+    except BaseException:
+        dc.recorder.record("fault", "harness", name=fault.name, phase="failed")
+        raise
+    if awaited:
+        dc.recorder.record("fault", "harness", name=fault.name, phase=phase)

@@ -1,0 +1,87 @@
+"""Whom to strike: devices picked from the data centre, or from what the cluster says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vdc.cluster.api import Cluster
+from vdc.datacenter.api import DataCenter
+from vdc.datacenter.pace import deadline
+from vdc.model.topology import Tier
+from vdc.wait import NotYet, wait_for
+
+_ELECTION_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rack:
+    """The devices of one rack, by name; `routers` are its ToRs."""
+
+    routers: tuple[str, ...]
+    servers: tuple[str, ...]
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """All of them, ToRs first."""
+        return (*self.routers, *self.servers)
+
+
+def rack(dc: DataCenter, number: int) -> Rack:
+    """Return what stands in a rack; raises KeyError naming the racks there are."""
+    if number not in dc.topology.racks:
+        raise KeyError(f"no rack {number}; there are {', '.join(map(str, dc.topology.racks))}")
+    return Rack(
+        routers=tuple(router.name for router in dc.topology.routers if router.rack == number),
+        servers=tuple(server.name for server in dc.topology.servers if server.rack == number),
+    )
+
+
+def rack_of(dc: DataCenter, server: str) -> int:
+    """Return the number of the rack a server stands in."""
+    return dc.topology.server(server).rack
+
+
+def tors(dc: DataCenter, index: int) -> tuple[str, ...]:
+    """Return the ToR with this index of every rack; raises KeyError if a rack has none."""
+    found = tuple(router.name for router in dc.topology.tier(Tier.TOR) if router.index == index)
+    if len(found) != len(dc.topology.racks):
+        raise KeyError(f"not every rack has a ToR {index}")
+    return found
+
+
+def spine(dc: DataCenter, index: int) -> str:
+    """Return a spine; raises KeyError if there is none with this index."""
+    for router in dc.topology.tier(Tier.SPINE):
+        if router.index == index:
+            return router.name
+    raise KeyError(f"no spine {index}")
+
+
+def leader(cluster: Cluster) -> str:
+    """Return the server that leads; raises NotYet unless exactly one healthy member says that it does."""
+    leaders = [member.server for member in cluster.state() if member.leader and member.healthy]
+    if len(leaders) != 1:
+        raise NotYet(f"{len(leaders)} leaders: {', '.join(leaders) or 'none'}")
+    return leaders[0]
+
+
+def follower(cluster: Cluster) -> str:
+    """Return the first healthy server that does not lead; raises NotYet if there is none."""
+    for member in cluster.state():
+        if member.healthy and not member.leader:
+            return member.server
+    raise NotYet("no healthy follower")
+
+
+def wait_other_leader(dc: DataCenter, cluster: Cluster, *, than: str) -> str:
+    """Wait until a server other than `than` leads, and return it; raises WaitTimeout."""
+
+    def check() -> str:
+        found = leader(cluster)
+        if found == than:
+            raise NotYet(f"{than} still leads")
+        return found
+
+    return wait_for(
+        check, what=f"a leader other than {than}", timeout=deadline(dc, _ELECTION_SECONDS), interval=0.5
+    )

@@ -1,0 +1,93 @@
+"""How devices see one another: what `bites` and `healed` of faults ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from vdc.datacenter.api import DataCenter, Power, Speaker
+from vdc.datacenter.convergence import sessions_of
+from vdc.errors import VdcError
+from vdc.model.topology import Session
+from vdc.wait import NotYet
+
+
+def neighbours_lost(dc: DataCenter, devices: Iterable[str]) -> None:
+    """Return if every router next to `devices`, and not one of them, has lost its session with them.
+
+    Raises NotYet naming those that have not, and AssertionError if there is no such router: nobody would
+    notice.
+    """
+    gone = frozenset(devices)
+    watched = tuple(_towards(dc, gone))
+    assert watched, f"no router has a session with {', '.join(sorted(gone))}"
+    _expect(dc, watched, established=False)
+
+
+def neighbours_back(dc: DataCenter, devices: Iterable[str]) -> None:
+    """Return if every living router next to `devices` has its session with them; raises NotYet otherwise."""
+    back = frozenset(devices)
+    within = (s for name in back if name in dc.routers for s in dc.topology.router(name).sessions)
+    _expect(dc, (*_towards(dc, back), *(s for s in within if _runs(dc, s.peer_device))), established=True)
+
+
+def session_lost(dc: DataCenter, session: Session) -> None:
+    """Return if the device does not have this session Established; raises NotYet otherwise."""
+    _expect(dc, (session,), established=False)
+
+
+def session_back(dc: DataCenter, session: Session) -> None:
+    """Return if the device has this session Established; raises NotYet otherwise."""
+    _expect(dc, (session,), established=True)
+
+
+def reverse(dc: DataCenter, session: Session) -> Session:
+    """Return the same session as the peer sees it."""
+    for other in sessions_of(dc, session.peer_device):
+        if other.peer == session.local:
+            return other
+    raise KeyError(f"{session.peer_device} has no session with {session.device}")
+
+
+def silent(dc: DataCenter, server: str) -> None:
+    """Return if the guest agent of a server no longer answers; raises NotYet if it does."""
+    try:
+        dc.servers[server].run(["true"], timeout=5.0)
+    except VdcError:
+        return
+    raise NotYet(f"{server} still answers")
+
+
+def expect_power(dc: DataCenter, device: str, power: Power) -> None:
+    """Return if the device has this power state; raises NotYet otherwise."""
+    switch = dc.routers[device] if device in dc.routers else dc.servers[device]
+    if switch.power() is not power:
+        raise NotYet(f"{device} is {switch.power()}, expected {power}")
+
+
+def _towards(dc: DataCenter, devices: frozenset[str]) -> Iterator[Session]:
+    for router in dc.topology.routers:
+        if router.name not in devices and _runs(dc, router.name):
+            yield from (session for session in router.sessions if session.peer_device in devices)
+
+
+def _runs(dc: DataCenter, device: str) -> bool:
+    switch = dc.routers[device] if device in dc.routers else dc.servers[device]
+    return switch.power() is Power.ON
+
+
+def _expect(dc: DataCenter, sessions: Iterable[Session], *, established: bool) -> None:
+    state = "not" if established else "still"
+    wrong = [
+        f"{session.device}: session with {session.peer_device} is {state} Established"
+        for session in sessions
+        if _established(dc, session) is not established
+    ]
+    if wrong:
+        raise NotYet("; ".join(wrong))
+
+
+def _established(dc: DataCenter, session: Session) -> bool:
+    device: Speaker = (
+        dc.routers[session.device] if session.device in dc.routers else dc.servers[session.device]
+    )
+    return any(state.peer == session.peer and state.bgp == "Established" for state in device.sessions())

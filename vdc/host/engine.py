@@ -1,0 +1,162 @@
+"""Makes a plan real: creates its resources in the order that they require, in batches per kind.
+
+Before the first of them is created the plan is written to the run directory: what exists on the host is always a
+part of what is written there, so whoever comes after a SIGKILL knows what to look for.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from vdc.host import disks, libvirtd, netlink
+from vdc.host.secrets import Secrets
+from vdc.plan.plan import Plan
+from vdc.plan.resources import (
+    Bird,
+    Bridge,
+    ConfigDisk,
+    ConsoleRecorder,
+    DataDisk,
+    DefaultRoute,
+    Domain,
+    Libvirtd,
+    Loopback,
+    Namespace,
+    Overlay,
+    Resource,
+    Tap,
+    Veth,
+)
+from vdc.settings import Settings
+from vdc.shell import in_namespace, run, start
+
+_BIRD_SECONDS = 10.0
+_DISK_WORKERS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """What executors need to know besides the resource."""
+
+    plan: Plan
+    settings: Settings
+    secrets: Secrets
+
+
+Executor = Callable[[Sequence[Any], Build], None]
+
+
+def apply(build: Build, *, only: Callable[[Resource], bool] = lambda _: True) -> None:
+    """Create the resources of a plan that `only` picks; what they require and is not picked must be there.
+
+    Raises:
+        BuildError: names the resource and the reason. What was created until then is left for `remove`.
+    """
+    picked = {resource.id: resource for resource in build.plan.resources if only(resource)}
+    sorter = TopologicalSorter({rid: set(each.requires) & set(picked) for rid, each in picked.items()})
+    sorter.prepare()
+    while sorter.is_active():
+        ready = sorter.get_ready()
+        for kind, batch in _by_kind(picked[rid] for rid in ready).items():
+            EXECUTORS[kind](batch, build)
+        sorter.done(*ready)
+
+
+def start_bird(bird: Bird) -> None:
+    """Start a router's BIRD; returns when it has read its configuration and listens on its control socket."""
+    control = Path(bird.control)
+    control.unlink(missing_ok=True)
+    run(
+        in_namespace(bird.netns, ["bird", "-c", bird.config_path, "-s", bird.control]),
+        timeout=_BIRD_SECONDS,
+        where=bird.router,
+    )
+
+
+def _by_kind(resources: Iterable[Resource]) -> Mapping[type[Resource], list[Resource]]:
+    kinds: dict[type[Resource], list[Resource]] = {}
+    for resource in resources:
+        kinds.setdefault(type(resource), []).append(resource)
+    return kinds
+
+
+def _birds(birds: Sequence[Bird], _build: Build) -> None:
+    for bird in birds:
+        path = Path(bird.config_path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(bird.config)
+        start_bird(bird)
+
+
+def _libvirtd(daemons: Sequence[Libvirtd], build: Build) -> None:
+    for daemon in daemons:
+        libvirtd.start_daemon(daemon, build.settings.cache_dir / "libvirt")
+
+
+def _config_disks(wanted: Sequence[ConfigDisk], build: Build) -> None:
+    for disk in wanted:
+        address = str(build.plan.topology.server(disk.server).node.ip)
+        disks.create_config_disk(disk, build.secrets.guest_files(disk.server, address))
+
+
+def _domains(domains: Sequence[Domain], build: Build) -> None:
+    connection = libvirtd.connect(libvirt_uri(build.plan, build.settings))
+    try:
+        for domain in domains:
+            Path(domain.console_log).parent.mkdir(parents=True, exist_ok=True)
+            connection.define(domain.xml)
+            connection.start(domain.server)
+    finally:
+        connection.close()
+
+
+def _recorders(recorders: Sequence[ConsoleRecorder], _build: Build) -> None:
+    for recorder in recorders:
+        directory = Path(recorder.directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        logs = [f"{name}={raw}" for name, raw in recorder.logs.items()]
+        command = [sys.executable, "-m", "vdc.host.console_recorder", *logs]
+        with (directory / "recorder.err").open("ab") as output:
+            start(in_namespace(recorder.netns, command), output=output, dies_with_parent=False)
+
+
+def libvirt_uri(plan: Plan, settings: Settings) -> str:
+    """Return the libvirt to use: the one the environment names, or the data centre's own."""
+    daemon = plan.resource("libvirtd")
+    assert isinstance(daemon, Libvirtd)
+    return settings.libvirt_uri or libvirtd.uri(daemon)
+
+
+def _in_parallel(action: Callable[[Any], None]) -> Executor:
+    def execute(batch: Sequence[Any], _build: Build) -> None:
+        with ThreadPoolExecutor(_DISK_WORKERS) as pool:
+            list(pool.map(action, batch))
+
+    return execute
+
+
+EXECUTORS: Mapping[type[Resource], Executor] = MappingProxyType(
+    {
+        Namespace: lambda batch, _: netlink.create_namespaces(batch),
+        Bridge: lambda batch, _: netlink.create_bridges(batch),
+        Veth: lambda batch, _: netlink.create_veths(batch),
+        Tap: lambda batch, _: netlink.create_taps(batch),
+        Loopback: lambda batch, _: netlink.add_loopbacks(batch),
+        DefaultRoute: lambda batch, _: netlink.add_default_routes(batch),
+        Bird: _birds,
+        Libvirtd: _libvirtd,
+        Overlay: _in_parallel(disks.create_overlay),
+        DataDisk: _in_parallel(disks.create_data_disk),
+        ConfigDisk: _config_disks,
+        ConsoleRecorder: _recorders,
+        Domain: _domains,
+    }
+)
+"""How each kind of resource is created: a function from a batch of them."""

@@ -1,0 +1,222 @@
+"""Building release images: mmdebstrap into a folder, mke2fs from the folder into a disk. No loop devices, no mounts left.
+
+An image is built beside its place in the cache and renamed into it when it is complete, so it is there whole or not
+at all. One process builds an image while others that want it wait.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import lzma
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vdc.errors import BuildError, HostError
+from vdc.plan.images import IMAGES, Image
+from vdc.settings import Settings
+from vdc.shell import run, run_logged
+from vdc.steps import Steps
+
+_INIT = """\
+#!/bin/busybox sh
+/bin/busybox mount -t devtmpfs dev /dev
+for module in /modules/*; do /bin/busybox insmod "$module"; done
+until [ -b /dev/vda ]; do /bin/busybox sleep 0.02; done
+/bin/busybox mount -t ext4 -o rw,noatime /dev/vda /root
+/bin/busybox mount --move /dev /root/dev
+exec /bin/busybox switch_root /root /sbin/init
+"""
+
+_BUILD_SECONDS = 1800.0
+
+
+def ensure(release: str, settings: Settings, steps: Steps) -> None:
+    """Build the image of `release` unless the cache has it whole; a damaged one is built again.
+
+    Raises:
+        HostError: mmdebstrap or another tool failed; names the log.
+    """
+    image = IMAGES[release]
+    directory = image.directory(settings.cache_dir)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(directory.parent / f".{image.name}.lock"):
+        if complete(image, settings.cache_dir):
+            return
+        with steps.step(f"build image {release}"):
+            _build(image, settings)
+
+
+def complete(image: Image, cache: Path) -> bool:
+    """Return whether the cache holds the image with every file as long as when it was built."""
+    try:
+        manifest = json.loads(image.manifest(cache).read_text())
+        return all(
+            (image.directory(cache) / name).stat().st_size == size for name, size in manifest["sizes"].items()
+        )
+    except (FileNotFoundError, ValueError, KeyError):
+        return False
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _build(image: Image, settings: Settings) -> None:
+    directory = image.directory(settings.cache_dir)
+    work = directory.parent / f".{image.name}.build"
+    log = directory.parent / f"{image.name}.log"
+    # The lock is ours, so whatever is left here was left by a build that was killed.
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.rmtree(directory, ignore_errors=True)
+    work.mkdir()
+    log.unlink(missing_ok=True)
+    root = work / "root"
+    try:
+        _bootstrap(image, root, settings.debian_mirror, log)
+        _customise(image, root)
+        packages = _package_versions(root)
+        kernel = _newest_kernel(root)
+        shutil.copy(root / "boot" / f"vmlinuz-{kernel}", work / "vmlinuz")
+        _initrd(image, root, kernel, work)
+        _disk(image, root, work / "root.img", log)
+    except Exception as error:
+        raise HostError(f"building image {image.name} failed: {error}", hint=f"the log is {log}") from error
+    shutil.rmtree(root)
+    names = ("root.img", "vmlinuz", "initrd.img")
+    manifest = {
+        "name": image.name,
+        "digest": image.digest,
+        "kernel": kernel,
+        "packages": packages,
+        "sizes": {name: (work / name).stat().st_size for name in names},
+        "sha256": {name: _sha256(work / name) for name in names},
+    }
+    (work / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True))
+    work.rename(directory)
+
+
+def _bootstrap(image: Image, root: Path, mirror: str | None, log: Path) -> None:
+    """Run mmdebstrap in mount and process namespaces of its own: killed at any moment, it leaves only files."""
+    options = [
+        "--mode=root",
+        "--variant=minbase",
+        f"--include={','.join(image.packages)}",
+        "--dpkgopt=path-exclude=/usr/share/doc/*",
+        "--dpkgopt=path-exclude=/usr/share/man/*",
+        "--dpkgopt=path-exclude=/usr/share/locale/*",
+    ]
+    source = mirror or _host_mirror()
+    run_logged(
+        [
+            *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--"),
+            *("mmdebstrap", *options, image.suite, str(root), *((source,) if source else ())),
+        ],
+        log=log,
+        timeout=_BUILD_SECONDS,
+    )
+
+
+def _host_mirror() -> str | None:
+    """Return the Debian mirror this host itself uses, so that a site's own mirror is used for images too."""
+    folder = Path("/etc/apt/sources.list.d")
+    texts = [path.read_text() for path in (Path("/etc/apt/sources.list"), *sorted(folder.glob("*"))) if path.is_file()]
+    for text in texts:
+        for uri in re.findall(r"(?:^URIs:|^deb(?: \[.*?\])?)\s+(\S+)", text, flags=re.MULTILINE):
+            if re.search(r"/debian/?$", uri):
+                return str(uri)
+    return None
+
+
+def _customise(image: Image, root: Path) -> None:
+    for name, text in image.files:
+        path = root / name.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for folder in ("data", "var/log/journal", "root/.ssh"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    (root / "root/.ssh").chmod(0o700)
+    for key in (root / "etc/ssh").glob("ssh_host_*"):
+        key.unlink()
+    for name in ("etc/hostname", "etc/machine-id"):
+        (root / name).write_text("")
+    for command in (
+        ["systemctl", "enable", *image.enabled],
+        ["systemctl", "mask", "--force", *image.masked],
+        ["passwd", "--delete", "root"],  # the console is the way in when all else fails
+    ):
+        run(["chroot", str(root), *command], timeout=60)
+
+
+def _package_versions(root: Path) -> dict[str, str]:
+    status = (root / "var/lib/dpkg/status").read_text(encoding="utf-8")
+    return dict(re.findall(r"^Package: (\S+)\n(?:.+\n)*?Version: (\S+)$", status, flags=re.MULTILINE))
+
+
+def _newest_kernel(root: Path) -> str:
+    kernels = sorted(path.name.removeprefix("vmlinuz-") for path in (root / "boot").glob("vmlinuz-*"))
+    if not kernels:
+        raise BuildError("image", "no kernel in /boot")
+    return kernels[-1]
+
+
+def _initrd(image: Image, root: Path, kernel: str, work: Path) -> None:
+    """Write an initial RAM disk with busybox and just the modules that reach the root disk."""
+    tree = work / "initrd"
+    for folder in ("bin", "dev", "modules", "root"):
+        (tree / folder).mkdir(parents=True)
+    shutil.copy(root / "bin/busybox", tree / "bin/busybox")
+    for number, module in enumerate(_with_dependencies(root, kernel, image.modules)):
+        (tree / "modules" / f"{number:02}-{module.name.split('.')[0]}.ko").write_bytes(_module(module))
+    init = tree / "init"
+    init.write_text(_INIT)
+    init.chmod(0o755)
+    names = "\n".join(str(path.relative_to(tree)) for path in sorted(tree.rglob("*")))
+    target = work / "initrd.img"
+    run(["cpio", "--quiet", "-o", "-H", "newc", "-D", str(tree), "-O", str(target)], stdin=names, timeout=60)
+    shutil.rmtree(tree)
+
+
+def _with_dependencies(root: Path, kernel: str, wanted: tuple[str, ...]) -> list[Path]:
+    """Return the module files of `wanted` in loading order; modules compiled into the kernel are left out."""
+    base = root / "lib/modules" / kernel
+    files: dict[str, tuple[str, list[str]]] = {}
+    for line in (base / "modules.dep").read_text().splitlines():
+        file, _, needs = line.partition(":")
+        files[Path(file).name.split(".")[0].replace("-", "_")] = (file, needs.split())
+    order: list[str] = []
+    for file, needed in (files[module] for module in wanted if module in files):
+        # modules.dep lists dependencies nearest first
+        order += [item for item in (*reversed(needed), file) if item not in order]
+    return [base / name for name in order]
+
+
+def _module(path: Path) -> bytes:
+    data = path.read_bytes()
+    return lzma.decompress(data) if path.suffix == ".xz" else data
+
+
+def _disk(image: Image, root: Path, target: Path, log: Path) -> None:
+    with target.open("wb") as file:
+        file.truncate(image.size)
+    run_logged(
+        ["mke2fs", "-q", "-F", "-t", "ext4", "-L", "root", "-m", "0", "-d", str(root), str(target)],
+        log=log,
+        timeout=_BUILD_SECONDS,
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,33 @@
+"""The question every disturbing scenario ends with: did the users notice, and was data lost?"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from math import inf
+from typing import Protocol
+
+from vdc.cluster.api import Cluster
+from vdc.observe.checkers import judge, longest_outage, no_write_lost
+from vdc.observe.probe import Watch
+
+
+class Prober(Protocol):
+    """The type of the fixture `probe`."""
+
+    def etcd(self, cluster: Cluster) -> AbstractContextManager[Watch]:
+        """Write to and read from the cluster in the background for the time of the body."""
+
+
+def judge_service(watch: Watch, *, longest: float | None) -> None:
+    """Demand that no acknowledged write was lost or changed, and that no outage was longer than `longest`
+    seconds.
+
+    Where an outage is part of the bargain, `longest` is None: samples are still demanded, and every write
+    judged.
+
+    Raises AssertionError with what all checkers say, also if they cannot tell.
+    """
+    judge(
+        no_write_lost(watch.operations, watch.final),
+        longest_outage(watch.operations, budget=inf if longest is None else longest, gaps=watch.gaps),
+    )

@@ -1,0 +1,24 @@
+"""Templates to text. A name that a template uses and was not given is an error; XML is escaped."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("vdc.plan", "templates"),
+        undefined=StrictUndefined,
+        autoescape=select_autoescape(enabled_extensions=("xml.j2",), default=False),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def render(template: str, **names: object) -> str:
+    """Return the text of `vdc/plan/templates/<template>` with `names` filled in."""
+    return _environment().get_template(template).render(names)

@@ -1,0 +1,84 @@
+"""A server: a libvirt domain with its disks, its taps, and the files that make an image this server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from vdc.model.topology import Server, Topology
+from vdc.plan.context import PlanContext
+from vdc.plan.images import IMAGES
+from vdc.plan.render import render
+from vdc.plan.resources import ConfigDisk, DataDisk, Domain, Overlay, Resource, Tap
+from vdc.plan.timers import BFD_MULTIPLIER, to_servers
+
+
+def plan_server(server: Server, topology: Topology, context: PlanContext) -> Iterator[Resource]:
+    """Yield what a server is made of; the bridges that its taps sit on belong to segments."""
+    image = IMAGES[topology.release]
+    for port in server.ports:
+        yield Tap(netns=context.netns, name=port.tap, bridge=port.segment)
+    yield Overlay(
+        server=server.name,
+        path=str(context.root_disk(server.name)),
+        backing=str(image.root(context.cache_dir)),
+        image=image.name,
+    )
+    yield DataDisk(server=server.name, path=str(context.data_disk(server.name)), size=server.data)
+    yield ConfigDisk(
+        server=server.name,
+        path=str(context.config_disk(server.name)),
+        files=guest_files(server, topology, context),
+    )
+    yield Domain(
+        server=server.name,
+        uuid=str(context.uuid(server.name)),
+        xml=domain_xml(server, topology.release, context),
+        cpu=server.cpu,
+        memory=server.memory,
+        console=str(context.console(server.name)),
+        console_log=str(context.console_log(server.name)),
+        taps=tuple(port.tap for port in server.ports),
+    )
+
+
+def domain_xml(server: Server, release: str, context: PlanContext) -> str:
+    """Return the libvirt domain XML of a server that boots `release`: another one after reimaging."""
+    image = IMAGES[release]
+    return render(
+        "domain.xml.j2",
+        server=server,
+        instance=context.instance,
+        uuid=context.uuid(server.name),
+        accelerator=context.accelerator,
+        kernel=image.kernel(context.cache_dir),
+        initrd=image.initrd(context.cache_dir),
+        cmdline=image.cmdline,
+        root=context.root_disk(server.name),
+        data=context.data_disk(server.name),
+        config=context.config_disk(server.name),
+        console=context.console(server.name),
+        console_log=context.console_log(server.name),
+    )
+
+
+def guest_files(server: Server, topology: Topology, context: PlanContext) -> Mapping[str, str]:
+    """Return the files of a server's config disk: absolute guest path to text."""
+    networks = {
+        f"/etc/systemd/network/20-{port.interface}.network": render("guest-nic.network.j2", port=port)
+        for port in server.ports
+    }
+    return {
+        "/etc/hostname": f"{server.name}\n",
+        "/etc/hosts": render("guest-hosts.j2", servers=topology.servers),
+        "/etc/machine-id": f"{context.uuid(server.name).hex}\n",
+        "/etc/bird/bird.conf": render(
+            "bird-server.conf.j2",
+            server=server,
+            timers=to_servers(context.slowness),
+            bfd_multiplier=BFD_MULTIPLIER,
+        ),
+        "/etc/systemd/network/10-node0.netdev": render("guest-node0.netdev.j2"),
+        "/etc/systemd/network/10-node0.network": render("guest-node0.network.j2", server=server),
+        **networks,
+        "/etc/sysctl.d/90-vdc.conf": render("guest-sysctl.conf.j2"),
+    }

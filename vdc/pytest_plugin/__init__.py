@@ -1,0 +1,107 @@
+"""The pytest plugin: fixtures `dc`, `cluster`, `probe` and `inject`, and the report of the run.
+
+It is loaded in every pytest run of its environment, so it imports nothing heavy and does nothing until a test
+asks for `dc`. Everything that then happens is in `vdc.pytest_plugin.session`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from vdc.cluster.api import Cluster
+    from vdc.datacenter.api import DataCenter
+    from vdc.faults.base import Inject
+    from vdc.observe.service import Prober
+
+SUITES = ("standard", "reboot", "fault", "upgrade")
+"""The markers of suites, in the order in which they run: an upgrade leaves another release behind."""
+
+_MARKERS = (
+    "standard: an ordinary day",
+    "reboot: servers and whole data centres restart",
+    "fault: something breaks",
+    "upgrade: a release replaces another",
+    "releases(*names): releases that a scenario needs besides the topology's",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options that say which data centre scenarios run on."""
+    group = parser.getgroup("vdc", "virtual data centre (vdc)")
+    group.addoption("--dc", metavar="NAME", help="run scenarios on the running data centre NAME")
+    group.addoption(
+        "--topology", metavar="FILE", type=Path, help="bring a data centre of FILE up for the run"
+    )
+    group.addoption("--name", metavar="NAME", help="with --topology: its instance name")
+    group.addoption("--keep", action="store_true", help="with --topology: leave it running at the end")
+    group.addoption("--run-dir", metavar="DIR", type=Path, help="write the report to DIR (runs/NAME)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers, for projects with --strict-markers."""
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order scenarios by suite; leave runs without scenarios alone."""
+    if any(uses_dc(item) for item in items):
+        items.sort(key=lambda item: SUITES.index(suite) if (suite := suite_of(item)) in SUITES else -1)
+
+
+def uses_dc(item: pytest.Item) -> bool:
+    """Return whether a test asks for a data centre, itself or through a fixture."""
+    return "dc" in getattr(item, "fixturenames", ())
+
+
+def suite_of(item: pytest.Item) -> str:
+    """Return the suite of a test, or an empty text."""
+    return next((suite for suite in SUITES if item.get_closest_marker(suite)), "")
+
+
+@pytest.fixture(scope="session")
+def dc(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterator[DataCenter]:
+    """The data centre: attached to with --dc, or brought up for this run with --topology."""
+    from vdc.pytest_plugin.hooks import Hooks
+    from vdc.pytest_plugin.session import Session, options
+
+    session = Session(options(pytestconfig, request.session.items), hooks := Hooks(pytestconfig))
+    hooks.session = session
+    pytestconfig.pluginmanager.register(hooks, "vdc-session")
+    with session.data_center() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def cluster(dc: DataCenter, pytestconfig: pytest.Config) -> Cluster:
+    """The cluster on the data centre; deployed unless it is there already."""
+    from vdc.pytest_plugin.hooks import Hooks
+
+    hooks = pytestconfig.pluginmanager.get_plugin("vdc-session")
+    assert isinstance(hooks, Hooks)
+    return hooks.session.deploy(dc)
+
+
+@pytest.fixture
+def probe(record_property: Callable[[str, object], None]) -> Prober:
+    """Offer probes: `with probe.etcd(cluster) as watch:`. Outages go to the report by themselves."""
+    from vdc.pytest_plugin.probing import RecordingProbe
+
+    return RecordingProbe(record_property)
+
+
+@pytest.fixture
+def inject(dc: DataCenter) -> Inject:
+    """Offer faults: `with inject(RouterOff("spine0")):`; they are proven to bite, and healed in the end."""
+    from vdc.faults.base import injected
+
+    return partial(injected, dc)
+
+
+__all__ = ["SUITES", "cluster", "dc", "inject", "probe", "suite_of", "uses_dc"]

@@ -1,0 +1,42 @@
+"""The fixture `probe`: a probe whose measured outages are properties of the test, whatever the test
+judges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import inf
+
+from vdc.cluster.api import Cluster
+from vdc.cluster.etcd import EtcdCluster
+from vdc.observe.checkers import longest_outage
+from vdc.observe.probe import Probe, Watch
+
+FIGURES = ("write_outage", "read_outage")
+"""The figures that are recorded, in seconds; names of properties and of columns in the report."""
+
+
+class RecordingProbe:
+    """Implements `vdc.observe.service.Prober`."""
+
+    def __init__(self, record: Callable[[str, object], None]) -> None:
+        self._record = record
+
+    @contextmanager
+    def etcd(self, cluster: Cluster) -> Iterator[Watch]:
+        """Probe an etcd cluster, and record the longest outages when the body has ended, well or badly."""
+        assert isinstance(cluster, EtcdCluster), "this probe is for clusters of the deployer `etcd`"
+        seen: Watch | None = None
+        try:
+            with Probe().etcd(cluster) as watch:
+                seen = watch
+                yield watch
+        finally:
+            if seen is not None:
+                self._record_outages(seen)
+
+    def _record_outages(self, watch: Watch) -> None:
+        figures = longest_outage(watch.operations, budget=inf, gaps=watch.gaps).figures
+        for name in FIGURES:
+            if name in figures:
+                self._record(name, round(figures[name], 3))

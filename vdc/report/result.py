@@ -1,0 +1,88 @@
+"""The result of a run, as data. Durations and outages are seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+Versions = Mapping[str, Mapping[str, str]]
+"""Server to component ("os", "kernel", "bird", "etcd") to version."""
+
+
+class Result(StrEnum):
+    """How a scenario ended. ERROR is trouble of the harness, FAILED is the cluster's."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioResult:
+    """One scenario: `test` is pytest's id, `outages` what was measured, `message` why it did not pass."""
+
+    test: str
+    suite: str
+    outcome: Result
+    duration: float
+    outages: Mapping[str, float] = field(default_factory=dict)
+    message: str = ""
+
+    @property
+    def title(self) -> str:
+        """The name of the test as a sentence."""
+        return self.test.rpartition("::")[2].removeprefix("test_").replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """A whole run. `durations` are named phases ("up", "deploy", "down", …), in the order to print them."""
+
+    name: str
+    topology: str
+    host: str
+    accelerator: str
+    slowness: float
+    scenarios: tuple[ScenarioResult, ...]
+    durations: Mapping[str, float] = field(default_factory=dict)
+    versions_before: Versions = field(default_factory=dict)
+    versions_after: Versions = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether some scenario passed and none failed: a run that proves nothing has not passed."""
+        outcomes = {scenario.outcome for scenario in self.scenarios}
+        return Result.PASSED in outcomes and outcomes <= {Result.PASSED, Result.SKIPPED}
+
+    def count(self, outcome: Result) -> int:
+        """Return how many scenarios ended so."""
+        return sum(scenario.outcome is outcome for scenario in self.scenarios)
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in one line."""
+        if not self.scenarios:
+            return "FAILED: no scenario was run"
+        counts = [f"{number} {outcome}" for outcome in Result if (number := self.count(outcome))]
+        return f"{'PASSED' if self.passed else 'FAILED'}: {', '.join(counts)} of {len(self.scenarios)}"
+
+
+def shown_outages(outages: Mapping[str, float]) -> str:
+    """Return outages as text for a table cell: a lone one needs no name."""
+    if len(outages) == 1:
+        return f"{next(iter(outages.values())):.2f} s"
+    return ", ".join(f"{name} {seconds:.2f} s" for name, seconds in outages.items())
+
+
+def version_changes(run: RunResult) -> Mapping[str, Mapping[str, str]]:
+    """Return component to server to version: "before → after", or the one version where it stayed."""
+    changes: dict[str, dict[str, str]] = {}
+    for server in sorted({*run.versions_before, *run.versions_after}):
+        before, after = run.versions_before.get(server, {}), run.versions_after.get(server, {})
+        for component in [*before, *(name for name in after if name not in before)]:
+            old, new = before.get(component, "?"), after.get(component, "?")
+            same = old == new or server not in run.versions_after
+            changes.setdefault(component, {})[server] = old if same else f"{old} → {new}"
+    return changes

@@ -1,0 +1,80 @@
+"""The last screen of a run: everything that matters, in one terminal of 80 by 24."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vdc.report.result import Result, RunResult, ScenarioResult, version_changes
+
+_ROOM = 19  # lines for scenarios and failures, beside the header, the facts, the verdict and the prompt
+_STYLES = {
+    Result.PASSED: "green",
+    Result.FAILED: "bold red",
+    Result.ERROR: "bold magenta",
+    Result.SKIPPED: "yellow",
+}
+
+
+def render_screen(run: RunResult) -> RenderableType:
+    """Return the screen; where there is too little room, scenarios that passed are only counted."""
+    bad = [scenario for scenario in run.scenarios if scenario.outcome is not Result.PASSED]
+    messages = [_message(scenario) for scenario in bad if scenario.message][: _ROOM // 3]
+    shown = _fitting(run.scenarios, _ROOM - len(messages))
+    parts: list[RenderableType] = [_table(shown)]
+    hidden = len(run.scenarios) - len(shown)
+    if hidden:
+        parts.append(Text(f"… and {hidden} more", style="dim"))
+    parts += [*messages, _line(_facts(run)), _line(_changes(run))]
+    parts.append(Text(run.verdict, style="bold green" if run.passed else "bold red"))
+    return Group(*parts)
+
+
+def _fitting(scenarios: tuple[ScenarioResult, ...], room: int) -> list[ScenarioResult]:
+    if len(scenarios) <= room:
+        return list(scenarios)
+    room -= 1
+    by_weight = sorted(range(len(scenarios)), key=lambda i: scenarios[i].outcome is Result.PASSED)
+    return [scenarios[i] for i in sorted(by_weight[:room])]
+
+
+def _table(scenarios: list[ScenarioResult]) -> Table:
+    table = Table(box=None, pad_edge=False, expand=True, header_style="dim")
+    table.add_column("suite", no_wrap=True)
+    table.add_column("scenario", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("outage", justify="right", no_wrap=True)
+    table.add_column("took", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for scenario in scenarios:
+        worst = max(scenario.outages.values(), default=None)
+        table.add_row(
+            scenario.suite,
+            Text(scenario.title),
+            "" if worst is None else f"{worst:.2f} s",
+            f"{scenario.duration:.1f} s",
+            Text(scenario.outcome, style=_STYLES[scenario.outcome]),
+        )
+    return table
+
+
+def _message(scenario: ScenarioResult) -> Text:
+    first = scenario.message.strip().splitlines()[0] if scenario.message.strip() else "(no message)"
+    return _line(f"{scenario.title}: {first}", style=_STYLES[scenario.outcome])
+
+
+def _facts(run: RunResult) -> str:
+    durations = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.durations.items())
+    return f"{run.accelerator}, slowness {run.slowness:.2f}" + (f" · {durations}" if durations else "")
+
+
+def _changes(run: RunResult) -> str:
+    """Return each component with the versions the servers have: one where they agree."""
+    parts = []
+    for component, versions in version_changes(run).items():
+        parts.append(f"{component} {' | '.join(sorted(set(versions.values())))}")
+    return " · ".join(parts)
+
+
+def _line(text: str, style: str = "") -> Text:
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")

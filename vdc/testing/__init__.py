@@ -1,0 +1,10 @@
+"""Fakes in memory for tests of scenarios, faults and deployers: ours, and those of people who write their
+own."""
+
+from vdc.testing.cluster import FakeCluster
+from vdc.testing.datacenter import FakeDataCenter
+from vdc.testing.devices import FakeClient, FakeMachine, FakeRouter
+from vdc.testing.lies import Lie
+from vdc.testing.probe import FakeProbe
+
+__all__ = ["FakeClient", "FakeCluster", "FakeDataCenter", "FakeMachine", "FakeProbe", "FakeRouter", "Lie"]

@@ -1,0 +1,163 @@
+"""Servers, routers and clients in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address
+from subprocess import Popen  # noqa: TID251 - the type only; nothing is started
+from types import MappingProxyType
+from typing import IO
+
+from vdc.datacenter.api import Power, Routes, SessionState
+from vdc.errors import CommandError, WaitTimeout
+from vdc.model.topology import Router as RouterSpec
+from vdc.model.topology import Server as ServerSpec
+from vdc.shell import Completed
+from vdc.testing.lies import Lie
+from vdc.testing.world import World, addresses_in
+
+VERSIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "debian-12": {"os": "12", "kernel": "6.1.0", "bird": "2.0.12", "etcd": "3.4.23"},
+        "debian-13": {"os": "13", "kernel": "6.12.0", "bird": "2.17.1", "etcd": "3.5.16"},
+    }
+)
+"""What runs on a fake server of each release."""
+
+
+class FakeDevice:
+    """Something that runs commands: it knows ping(8) and nft(8), and does anything else without a word."""
+
+    def __init__(self, name: str, world: World) -> None:
+        self._name = name
+        self._world = world
+
+    @property
+    def name(self) -> str:
+        """The name in the topology."""
+        return self._name
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float = 30.0, check: bool = True, stdin: str | None = None
+    ) -> Completed:
+        """Run a command; raises WaitTimeout if the device is down, CommandError if the command failed."""
+        if self.name in self._world.down:
+            raise WaitTimeout(f"`{' '.join(argv)}` on {self.name}", deadline=timeout, last="no answer")
+        done = self._do(tuple(argv), stdin or "")
+        if check and done.status != 0:
+            raise CommandError(self.name, argv, done.status, done.stdout)
+        return done
+
+    def _do(self, argv: tuple[str, ...], stdin: str) -> Completed:
+        if argv[0] == "ping" and not self._world.reaches(self.name, IPv4Address(argv[-1])):
+            return Completed(argv=argv, status=1, stdout="1 packets transmitted, 100% packet loss", stderr="")
+        if argv[0] == "nft":
+            self._world.block(self.name, addresses_in(stdin))
+        return Completed(argv=argv, status=0, stdout="", stderr="")
+
+
+class FakeClient(FakeDevice):
+    """A client outside; it cannot keep real processes, since there is no network for them to be in."""
+
+    def start(self, argv: Sequence[str], *, output: IO[bytes]) -> Popen[bytes]:
+        """Raise CommandError."""
+        output.flush()
+        raise CommandError(self.name, argv, 1, "a client in memory starts no process; use FakeProbe")
+
+
+class FakeSpeaker(FakeDevice):
+    """A device with BGP sessions, a power switch and cables."""
+
+    def sessions(self) -> tuple[SessionState, ...]:
+        """Return what the routing model implies; raises WaitTimeout if the device is down."""
+        self.run(["birdc"])
+        return self._world.sessions(self.name)
+
+    def routes(self) -> Routes:
+        """Return what the routing model implies; raises WaitTimeout if the device is down."""
+        self.run(["ip", "route"])
+        return self._world.routes(self.name)
+
+    def power(self) -> Power:
+        """Return the state of the switch."""
+        return self._world.claimed_power[self.name]
+
+    def power_on(self) -> None:
+        """Switch on."""
+        self._world.switch_on(self.name)
+
+    def power_off(self) -> None:
+        """Switch off."""
+        self._world.switch_off(self.name)
+
+    def set_link(self, interface: str, *, up: bool) -> None:
+        """Plug or unplug a cable."""
+        self._world.set_link(self.name, interface, up=up)
+
+    def link_is_up(self, interface: str) -> bool:
+        """Return whether a cable is plugged in."""
+        return (self.name, interface) not in self._world.claimed_cut
+
+
+class FakeRouter(FakeSpeaker):
+    """A router."""
+
+    @property
+    def spec(self) -> RouterSpec:
+        """What the topology says of it."""
+        return self._world.topology.router(self.name)
+
+
+class FakeMachine(FakeSpeaker):
+    """A server. Restarts take no time."""
+
+    @property
+    def spec(self) -> ServerSpec:
+        """What the topology says of it."""
+        return self._world.topology.server(self.name)
+
+    @property
+    def release(self) -> str:
+        """The release of its root disk."""
+        return self._world.releases[self.name]
+
+    def boot_id(self) -> str:
+        """Return the boot ID; raises WaitTimeout if the server is down."""
+        self.run(["cat", "/proc/sys/kernel/random/boot_id"])
+        return f"{self.name}-boot-{self._world.boots[self.name]}"
+
+    def wait_answering(self, *, unlike_boot: str | None = None) -> str:
+        """Return the boot ID; raises WaitTimeout at once if it will never be another."""
+        boot = self.boot_id()
+        if boot == unlike_boot:
+            raise WaitTimeout(f"{self.name} to restart", deadline=0.0, last=f"boot ID is still {boot}")
+        return boot
+
+    def shutdown(self) -> None:
+        """Power itself off."""
+        self._world.switch_off(self.name)
+
+    def reset(self) -> None:
+        """Restart."""
+        self._world.restart(self.name)
+
+    def reboot(self) -> None:
+        """Restart."""
+        self._world.restart(self.name)
+
+    def crash(self) -> None:
+        """Stop, with the power on."""
+        self._world.crash(self.name)
+
+    def reimage(self, release: str) -> None:
+        """Change the release; raises CommandError if the server runs."""
+        if self.power() is not Power.OFF:
+            raise CommandError(self.name, ["reimage", release], 1, "the server runs")
+        self._world.releases[self.name] = release
+
+    def versions(self) -> Mapping[str, str]:
+        """Return what the release has."""
+        old, new = VERSIONS[self._world.topology.release], VERSIONS[self.release]
+        if Lie.UPGRADE_IGNORED in self._world.lies:
+            return old
+        return {**new, "kernel": old["kernel"]} if Lie.KERNEL_KEPT in self._world.lies else new
