@@ -30,9 +30,7 @@ def golden(request: pytest.FixtureRequest) -> Golden:
             pytest.fail(f"{path} is missing; write it with --update-golden, and read it before you keep it")
         expected = path.read_text(encoding="utf-8")
         if text != expected:
-            lines = difflib.unified_diff(
-                expected.splitlines(), text.splitlines(), str(path), "now", lineterm=""
-            )
+            lines = difflib.unified_diff(expected.splitlines(), text.splitlines(), str(path), "now", lineterm="")
             pytest.fail("\n".join(lines))
 
     return compare

@@ -76,12 +76,7 @@ def test_the_pure_layers_import_nothing_that_touches_the_host(layer: str) -> Non
     for module in modules:
         tree = ast.parse((ROOT / module).read_text(encoding="utf-8"))
         named = {
-            alias.name.split(".")[0]
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Import)
-            for alias in node.names
+            alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
         }
-        named |= {
-            str(node.module).split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
-        }
+        named |= {str(node.module).split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         assert named & impure == set(), module

@@ -63,7 +63,7 @@ class InputError(VdcError):
 
 
 class HostError(VdcError):
-    """This host cannot do what was asked: a package, memory, disk or a kernel feature is missing."""
+    """The host cannot do what was asked: a package, memory, disk or a kernel feature is missing."""
 
     exit_code = 3
 
@@ -94,7 +94,7 @@ class CommandError(VdcError):
         self.output = output
 
 
-class WaitTimeout(VdcError):
+class WaitTimeout(VdcError):  # noqa: N818 - the field's word
     """A fact did not come true before its deadline; `last` is the last reason it gave."""
 
     def __init__(self, what: str, *, deadline: float, last: str, log: str | None = None) -> None:

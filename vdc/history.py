@@ -58,7 +58,7 @@ class Recorder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def record(self, kind: str, source: str, **data: Any) -> Event:
+    def record(self, kind: str, source: str, **data: object) -> Event:
         """Append an event that happens now, and return it."""
         event = Event(time=time.monotonic(), kind=kind, source=source, data=data)
         self.write([event])

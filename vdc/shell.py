@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from typing import IO
 
 from vdc.errors import CommandError, HostError, WaitTimeout
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
-_LIBC = ctypes.CDLL(None, use_errno=True)
+# asks the kernel to kill the command when its parent dies, so that nothing survives a SIGKILL of the harness
+_DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +29,6 @@ class Completed:
 def in_namespace(name: str, argv: Sequence[str]) -> list[str]:
     """Return `argv` so that it runs in the network namespace `name`."""
     return ["nsenter", f"--net=/run/netns/{name}", "--", *argv]
-
-
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent dies: nothing survives a SIGKILL of the harness."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def run(
@@ -53,9 +47,10 @@ def run(
         WaitTimeout: it did not end within `timeout` seconds.
         HostError: there is no such command.
     """
+    _must_exist(argv[0])
     try:
         done = subprocess.run(
-            argv,
+            [*_DIE_WITH_PARENT, *argv],
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
@@ -64,10 +59,7 @@ def run(
             timeout=timeout,
             check=False,
             env=None if env is None else {**os.environ, **env},
-            preexec_fn=die_with_parent,
         )
-    except FileNotFoundError as error:
-        raise HostError(f"command not found: {argv[0]}") from error
     except subprocess.TimeoutExpired as error:
         raise WaitTimeout(f"`{' '.join(argv)}` on {where}", deadline=timeout, last="still running") from error
     if check and done.returncode != 0:
@@ -106,20 +98,23 @@ def start(
 
     With `dies_with_parent=False` it is a daemon: in a session of its own, outliving this process.
     """
-    try:
-        return subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=None if env is None else {**os.environ, **env},
-            preexec_fn=die_with_parent if dies_with_parent else None,
-            start_new_session=not dies_with_parent,
-        )
-    except FileNotFoundError as error:
-        raise HostError(f"command not found: {argv[0]}") from error
+    _must_exist(argv[0])
+    return subprocess.Popen(
+        [*_DIE_WITH_PARENT, *argv] if dies_with_parent else argv,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env=None if env is None else {**os.environ, **env},
+        start_new_session=not dies_with_parent,
+    )
 
 
 def replace(argv: Sequence[str]) -> None:
     """Become the command `argv`: for shells and consoles that a person talks to."""
-    os.execvp(argv[0], list(argv))
+    _must_exist(argv[0])
+    os.execvp(argv[0], list(argv))  # noqa: S606
+
+
+def _must_exist(command: str) -> None:
+    if shutil.which(command) is None:
+        raise HostError(f"command not found: {command}", hint="`vdc doctor` names the packages that are missing")

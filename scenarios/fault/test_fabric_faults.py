@@ -22,9 +22,7 @@ SERVER_PATH_LOST = 20.0
 two election timeouts (5-10 s) may follow."""
 
 
-def test_the_loss_of_one_tor_is_survived(
-    dc: DataCenter, cluster: Cluster, probe: Prober, inject: Inject
-) -> None:
+def test_the_loss_of_one_tor_is_survived(dc: DataCenter, cluster: Cluster, probe: Prober, inject: Inject) -> None:
     """The leader's rack loses one of its ToRs; the other one carries on."""
     tor = rack(dc, rack_of(dc, leader(cluster))).routers[0]
     with probe.etcd(cluster) as watch:
@@ -35,9 +33,7 @@ def test_the_loss_of_one_tor_is_survived(
     judge_service(watch, longest=budget(dc, SERVER_PATH_LOST))
 
 
-def test_the_loss_of_one_spine_is_survived(
-    dc: DataCenter, cluster: Cluster, probe: Prober, inject: Inject
-) -> None:
+def test_the_loss_of_one_spine_is_survived(dc: DataCenter, cluster: Cluster, probe: Prober, inject: Inject) -> None:
     """One spine is gone; all traffic takes the others."""
     lost = spine(dc, 0)
     with probe.etcd(cluster) as watch:
@@ -48,9 +44,7 @@ def test_the_loss_of_one_spine_is_survived(
     judge_service(watch, longest=budget(dc, SPINE_LOST))
 
 
-def test_a_cut_server_link_is_survived(
-    dc: DataCenter, cluster: Cluster, probe: Prober, inject: Inject
-) -> None:
+def test_a_cut_server_link_is_survived(dc: DataCenter, cluster: Cluster, probe: Prober, inject: Inject) -> None:
     """One of the leader's two cables is pulled out; the other one carries on."""
     server = leader(cluster)
     cable = dc.topology.server(server).ports[0].interface

@@ -18,9 +18,7 @@ LEADER_LOST = 20.0
 s)."""
 
 
-def test_a_crashed_leader_is_replaced(
-    dc: DataCenter, cluster: Cluster, probe: Prober, inject: Inject
-) -> None:
+def test_a_crashed_leader_is_replaced(dc: DataCenter, cluster: Cluster, probe: Prober, inject: Inject) -> None:
     """The kernel of the leader panics; another leads, and the crashed server comes back by a reset."""
     server = leader(cluster)
     with probe.etcd(cluster) as watch, keeping_data(cluster):
@@ -31,9 +29,7 @@ def test_a_crashed_leader_is_replaced(
     judge_service(watch, longest=budget(dc, LEADER_LOST))
 
 
-def test_the_loss_of_a_whole_rack_is_survived(
-    dc: DataCenter, cluster: Cluster, probe: Prober, inject: Inject
-) -> None:
+def test_the_loss_of_a_whole_rack_is_survived(dc: DataCenter, cluster: Cluster, probe: Prober, inject: Inject) -> None:
     """The leader's rack loses its power, ToRs and servers; the other racks still hold a majority."""
     server = leader(cluster)
     lost = rack(dc, rack_of(dc, server))

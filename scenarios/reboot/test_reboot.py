@@ -21,9 +21,7 @@ LEADER_LOST = 20.0
 s)."""
 
 
-def test_a_graceful_reboot_of_one_server_goes_unnoticed(
-    dc: DataCenter, cluster: Cluster, probe: Prober
-) -> None:
+def test_a_graceful_reboot_of_one_server_goes_unnoticed(dc: DataCenter, cluster: Cluster, probe: Prober) -> None:
     """A server that is asked to restart does so, keeps its data and rejoins; users see at most a hiccup."""
     server = dc.servers[follower(cluster)]
     with probe.etcd(cluster) as watch, keeping_data(cluster):

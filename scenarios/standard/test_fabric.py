@@ -19,7 +19,8 @@ pytestmark = pytest.mark.standard
 def test_every_bgp_and_bfd_session_is_up_and_every_route_is_in_its_kernel(dc: DataCenter) -> None:
     """Each session is Established with BFD Up at both ends; no table lacks a route or has one too many."""
     asked = {name: device.sessions() for name, device in {**dc.routers, **dc.servers}.items()}
-    expected = {spec.name: len(spec.sessions) for spec in (*dc.topology.routers, *dc.topology.servers)}
+    expected = {router.name: len(router.sessions) for router in dc.topology.routers}
+    expected |= {server.name: len(server.sessions) for server in dc.topology.servers}
     assert expected
     assert {name: len(sessions) for name, sessions in asked.items()} == expected
     for name, sessions in asked.items():

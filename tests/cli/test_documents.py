@@ -52,6 +52,4 @@ def test_the_planner_in_the_documents_is_the_real_one() -> None:
 
 @pytest.mark.parametrize("name", ["help", "setup", "dctest", "test", "check", "unit", "bench", "clean"])
 def test_the_makefile_tells_what_each_target_does(name: str) -> None:
-    assert re.search(
-        rf"^{name}:.* ## .+", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE
-    )
+    assert re.search(rf"^{name}:.* ## .+", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)

@@ -124,8 +124,6 @@ def test_a_broken_installation_stops_with_a_sentence(checkout: Checkout) -> None
 
 
 def test_what_a_killed_installation_left_is_removed(checkout: Checkout) -> None:
-    checkout.policy.write_text(
-        "#!/bin/sh\n# vdc setup: do not start daemons that vdc runs by itself\nexit 101\n"
-    )
+    checkout.policy.write_text("#!/bin/sh\n# vdc setup: do not start daemons that vdc runs by itself\nexit 101\n")
     assert checkout.setup().status == 0
     assert not checkout.policy.exists()

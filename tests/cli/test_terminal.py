@@ -38,9 +38,7 @@ def test_keys_go_to_the_guest_until_the_escape_and_its_words_to_the_screen(
     keys, typing = os.pipe()
     seen, screen = os.pipe()
     os.write(typing, b"reboot\r")
-    typist = threading.Thread(
-        target=lambda: (os.read(seen, 5) == b"hello" and os.write(typing, b"x\x1dy"), None)
-    )
+    typist = threading.Thread(target=lambda: (os.read(seen, 5) == b"hello" and os.write(typing, b"x\x1dy"), None))
     typist.start()
     assert attach(tmp_path / "c.sock", keyboard=keys, screen=screen) == "detached"
     thread.join(5)

@@ -66,18 +66,14 @@ def test_an_empty_value_is_not_an_absent_key(cluster: EtcdCluster) -> None:
     assert cluster.read("absent") is None
 
 
-def test_a_prefix_of_more_keys_than_one_page_is_read_whole(
-    lab: LoopbackDataCenter, cluster: EtcdCluster
-) -> None:
+def test_a_prefix_of_more_keys_than_one_page_is_read_whole(lab: LoopbackDataCenter, cluster: EtcdCluster) -> None:
     written = {f"p/{number:05d}": str(number) for number in range(2500)}
     lab.store.pairs.update({key.encode(): value.encode() for key, value in written.items()})
     lab.store.pairs[b"p0-not-below"] = b"x"
     assert cluster.read_prefix("p/") == written
 
 
-def test_a_member_that_is_down_is_reported_and_never_left_out(
-    lab: LoopbackDataCenter, cluster: EtcdCluster
-) -> None:
+def test_a_member_that_is_down_is_reported_and_never_left_out(lab: LoopbackDataCenter, cluster: EtcdCluster) -> None:
     lab.servers["rack1-cs0"].stop()
     states = {state.server: state for state in cluster.state()}
     assert {name: state.healthy for name, state in states.items()} == {
@@ -95,9 +91,7 @@ def test_writing_through_a_member_that_is_down_raises(lab: LoopbackDataCenter, c
         cluster.write("a", "b", via="rack0-cs0")
 
 
-def test_writing_through_any_member_passes_over_one_that_is_down(
-    lab: LoopbackDataCenter, cluster: EtcdCluster
-) -> None:
+def test_writing_through_any_member_passes_over_one_that_is_down(lab: LoopbackDataCenter, cluster: EtcdCluster) -> None:
     lab.servers["rack0-cs0"].stop()
     cluster.write("a", "b")
     assert cluster.read("a") == "b"

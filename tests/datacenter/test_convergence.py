@@ -88,9 +88,7 @@ def test_only_the_first_differences_are_told(make_dc: MakeDataCenter) -> None:
 def test_a_session_must_be_established_with_bfd() -> None:
     wanted = {PEER: "spine0"}
     assert list(session_differences("tor", wanted, [_state()])) == []
-    assert list(session_differences("tor", wanted, [])) == [
-        "tor: session with spine0 is absent, expected Established"
-    ]
+    assert list(session_differences("tor", wanted, [])) == ["tor: session with spine0 is absent, expected Established"]
     assert list(session_differences("tor", wanted, [_state(bgp="Active")])) == [
         "tor: session with spine0 is Active, expected Established"
     ]
@@ -104,9 +102,7 @@ def test_a_session_too_many_is_a_difference() -> None:
     assert list(session_differences("tor", {PEER: "spine0"}, seen)) == [
         "tor: session spine0 is Established, expected down"
     ]
-    assert (
-        list(session_differences("tor", {PEER: "spine0"}, [_state(), _state(peer=OTHER, bgp="Idle")])) == []
-    )
+    assert list(session_differences("tor", {PEER: "spine0"}, [_state(), _state(peer=OTHER, bgp="Idle")])) == []
 
 
 @pytest.mark.parametrize(

@@ -55,16 +55,14 @@ def test_a_fault_is_healed_when_the_body_fails(make_dc: MakeDataCenter, fault: F
 def test_the_body_never_runs_where_a_fault_does_not_bite(make_dc: MakeDataCenter, fault: Fault) -> None:
     dc = make_dc(Lie.FAULT_WITHOUT_EFFECT)
     ran: list[str] = []
-    # A restart that never went down cannot prove a new boot ID either, and that is a data centre not to
-    trust. with pytest.raises((WaitTimeout, HealError), match=r"bite|not healed"), injected(dc, fault):
+    # Servers that never went down have no new boot ID to prove healing by.
+    with pytest.raises((WaitTimeout, HealError), match=r"bite|not healed"), injected(dc, fault):
         ran.append("body")
     assert ran == []
 
 
 @every_fault
-def test_a_fault_that_cannot_be_healed_makes_the_data_centre_dirty(
-    make_dc: MakeDataCenter, fault: Fault
-) -> None:
+def test_a_fault_that_cannot_be_healed_makes_the_data_centre_dirty(make_dc: MakeDataCenter, fault: Fault) -> None:
     dc = make_dc(Lie.NEVER_HEALS)
     with pytest.raises(HealError, match="was not healed"), injected(dc, fault):
         pass

@@ -177,9 +177,7 @@ def test_bgp_routes_to_servers_are_exactly_the_shortest_paths_through_routers(to
             drawn = graph(topology)
             drawn.remove_nodes_from(others)
             distance = nx.single_source_shortest_path_length(drawn, target.name)
-            nearer = {
-                s.peer for s in device.sessions if distance.get(s.peer_device, 99) < distance[device.name]
-            }
+            nearer = {s.peer for s in device.sessions if distance.get(s.peer_device, 99) < distance[device.name]}
             assert routes[device.name][target.node.network] == nearer
 
 
@@ -188,9 +186,7 @@ def test_expanding_twice_gives_the_same() -> None:
 
 
 def test_a_server_is_at_its_position_in_the_rack_on_every_segment() -> None:
-    servers: dict[tuple[int, int], Server] = {
-        (server.rack, server.index): server for server in small().servers
-    }
+    servers: dict[tuple[int, int], Server] = {(server.rack, server.index): server for server in small().servers}
     for (_, position), server in servers.items():
         for port in server.ports:
             assert port.address.ip == port.address.network.network_address + 2 + position

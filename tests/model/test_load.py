@@ -50,9 +50,7 @@ def test_sizes_are_bytes_and_pools_are_networks() -> None:
 
 
 def test_racks_are_numbered_through_the_groups() -> None:
-    spec = parse(
-        "name: x\nracks: [{count: 2, servers: {a: 1}}, {servers: {b: 3}}]\nroles: {a: {}, b: {}}\n", file="t"
-    )
+    spec = parse("name: x\nracks: [{count: 2, servers: {a: 1}}, {servers: {b: 3}}]\nroles: {a: {}, b: {}}\n", file="t")
     assert spec.rack_servers() == ({"a": 1}, {"a": 1}, {"b": 3})
 
 
@@ -91,9 +89,7 @@ def test_a_pool_is_not_too_small_because_of_a_count_that_is_wrong_itself() -> No
     assert [problem.path for problem in error.problems] == ["fabric.spines"]
 
 
-_scalars = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("10.0.0.0/8")
-)
+_scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("10.0.0.0/8")
 _keys = st.sampled_from(
     [
         "name",

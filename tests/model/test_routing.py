@@ -94,9 +94,7 @@ def test_a_dead_server_is_in_no_table(topology: Topology) -> None:
 
 def test_with_a_server_cable_cut_the_tor_goes_round_by_the_spines(topology: Topology) -> None:
     routes = expected_routes(topology, cut=[("rack0-cs0", "eth0")])
-    assert routes["rack0-tor0"][node(topology, "rack0-cs0")] == via(
-        topology, "rack0-tor0", "spine0", "spine1"
-    )
+    assert routes["rack0-tor0"][node(topology, "rack0-cs0")] == via(topology, "rack0-tor0", "spine0", "spine1")
     assert routes["rack0-cs0"][node(topology, "rack1-cs0")] == via(topology, "rack0-cs0", "rack0-tor1")
 
 

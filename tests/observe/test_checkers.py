@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -173,7 +174,8 @@ class TestLongestOutage:
         ]
         verdict = longest_outage(operations, budget=2.0)
         assert verdict.kind is Kind.INVALID
-        assert verdict.figures["write_outage"] < 0.2 < 3.0 < verdict.figures["read_outage"]
+        assert verdict.figures["write_outage"] < 0.2
+        assert verdict.figures["read_outage"] > 3.0
 
     def test_slow_answers_are_an_outage_though_every_one_succeeded(self) -> None:
         operations = [replace(o, end=6.0) if 3 <= o.start < 6 else o for o in history()]
@@ -183,8 +185,7 @@ class TestLongestOutage:
 
     def test_a_member_that_is_down_is_no_outage_while_the_others_answer(self) -> None:
         operations = [
-            replace(o, outcome=Outcome.FAILED) if o.member == "b" and 2 <= o.start < 8 else o
-            for o in history()
+            replace(o, outcome=Outcome.FAILED) if o.member == "b" and 2 <= o.start < 8 else o for o in history()
         ]
         operations = [replace(o, member="a") if o.op == "read" else o for o in operations]
         verdict = longest_outage(operations, budget=0.5)
@@ -245,29 +246,26 @@ class TestLongestOutage:
         assert longest_outage([*operations, *reversed(operations)], budget=2.0) == once
 
     @given(begin=st.floats(1.0, 5.0), length=st.floats(0.2, 4.0))
-    def test_the_figure_is_never_smaller_than_the_truth_nor_much_larger(
-        self, begin: float, length: float
-    ) -> None:
+    def test_the_figure_is_never_smaller_than_the_truth_nor_much_larger(self, begin: float, length: float) -> None:
         figure = longest_outage(history(down=(begin, begin + length)), budget=99.0).figures["outage"]
         assert length - 4 * PERIOD <= figure <= length + 6 * PERIOD
 
     @given(
-        marks=st.lists(
-            st.tuples(st.booleans(), st.floats(0.0, 3.0), st.sampled_from(MEMBERS)), min_size=2, max_size=60
-        )
+        marks=st.lists(st.tuples(st.booleans(), st.floats(0.0, 3.0), st.sampled_from(MEMBERS)), min_size=2, max_size=60)
     )
     def test_no_two_acknowledgements_are_further_apart_than_the_figure(
         self, marks: list[tuple[bool, float, str]]
     ) -> None:
         writes = [
-            replace(
-                write(n, n * PERIOD, took=took, outcome=Outcome.OK if ok else Outcome.UNKNOWN), member=member
-            )
+            replace(write(n, n * PERIOD, took=took, outcome=Outcome.OK if ok else Outcome.UNKNOWN), member=member)
             for n, (ok, took, member) in enumerate(marks)
         ]
         operations = [*writes, read(0, 0.0, value=None)]
-        ends = sorted(o.end for o in writes if o.ok)
-        apart = max((b - a for a, b in zip(ends, ends[1:], strict=False)), default=0.0)
+        good = [o for o in writes if o.ok]
+        # After the last sample started, only stragglers come in: nobody asks any more.
+        asked = max((o.start for o in good), default=0.0)
+        ends = sorted(o.end for o in good)
+        apart = max((b - a for a, b in pairwise(ends) if a < asked), default=0.0)
         assert longest_outage(operations, budget=99.0).figures["write_outage"] >= apart - 1e-9
 
 
@@ -277,7 +275,7 @@ class TestJudge:
 
     @pytest.mark.parametrize("kind", [Kind.INVALID, Kind.UNKNOWN])
     def test_all_messages_of_what_is_not_valid_are_shown(self, kind: Kind) -> None:
-        with pytest.raises(AssertionError, match="x: .*: one\ny: .*: two"):
+        with pytest.raises(AssertionError, match=r"x: .*: one\ny: .*: two"):
             judge(
                 Verdict(kind=kind, checker="x", message="one"),
                 Verdict(kind=Kind.VALID, checker="z", message="fine"),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from vdc.history import Event
@@ -32,6 +34,12 @@ def test_each_outage_is_listed_once_and_in_order() -> None:
     found = outages(writes((2.0, 3.0), (6.0, 8.0)))
     assert [outage.start for outage in found] == pytest.approx([1.9, 5.9])
     assert [outage.seconds for outage in found] == pytest.approx([1.11, 2.11])
+
+
+def test_an_outage_that_ends_with_answers_out_of_order_is_one_outage() -> None:
+    late = [replace(o, end=3.0 + (3.0 - o.start) / 10) if 2 <= o.start < 3 else o for o in writes()]
+    (found,) = outages(late)
+    assert (found.start, found.end) == pytest.approx((1.9, 3.01))
 
 
 def test_the_pause_between_samples_is_not_an_outage() -> None:

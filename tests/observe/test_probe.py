@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from vdc import shell
 from vdc.cluster.etcd import EtcdCluster
+from vdc.cluster.etcd_client import ClientConfig
+from vdc.history import read
 from vdc.observe.checkers import Kind, longest_outage, no_write_lost
-from vdc.observe.ops import Outcome
+from vdc.observe.etcd_probe import ProbeConfig
+from vdc.observe.ops import Operation, Outcome
 from vdc.observe.probe import Probe, Watch
 from vdc.testing.loopback import LoopbackDataCenter
 from vdc.wait import ticks
@@ -44,9 +50,7 @@ def test_samples_come_every_period_and_writes_take_turns_with_reads(cluster: Etc
     assert len(operations) * 0.05 == pytest.approx(lasted, rel=0.3)
 
 
-def test_a_write_that_was_acknowledged_and_forgotten_is_found(
-    lab: LoopbackDataCenter, cluster: EtcdCluster
-) -> None:
+def test_a_write_that_was_acknowledged_and_forgotten_is_found(lab: LoopbackDataCenter, cluster: EtcdCluster) -> None:
     with Probe().etcd(cluster) as watch:
         lab.store.loses = frozenset(f"{watch.prefix}/{number:07d}".encode() for number in range(5, 15))
         let_pass(1.5)
@@ -88,9 +92,30 @@ def test_a_second_watch_sees_only_its_own_samples(cluster: EtcdCluster) -> None:
     assert not keys[0] & keys[1]
 
 
+def test_a_probe_that_nobody_stops_ends_at_its_deadline(cluster: EtcdCluster, tmp_path: Path) -> None:
+    config = ProbeConfig(
+        client=ClientConfig.load(cluster.config_path),
+        prefix="alone",
+        history=str(tmp_path / "alone.jsonl"),
+        duration=0.5,
+    )
+    config.save(tmp_path / "alone.json")
+    argv = [sys.executable, "-m", "vdc.observe.etcd_probe", str(tmp_path / "alone.json")]
+    shell.run(argv, timeout=20)
+    operations = [Operation.from_event(event) for event in read(tmp_path / "alone.jsonl") if event.kind == "op"]
+    assert operations
+    assert max(operation.start for operation in operations) - operations[0].start <= 0.6
+
+
 def test_the_error_of_a_body_is_kept_and_so_are_the_samples(cluster: EtcdCluster) -> None:
-    watch = None
-    with pytest.raises(ZeroDivisionError), Probe().etcd(cluster) as watch:
-        raise ZeroDivisionError
-    assert watch.operations
-    assert not watch.final
+    seen: list[Watch] = []
+
+    def disturb() -> None:
+        with Probe().etcd(cluster) as watch:
+            seen.append(watch)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        disturb()
+    assert seen[0].operations
+    assert not seen[0].final

@@ -39,9 +39,7 @@ def plan() -> Plan:
 def bird_configs() -> dict[str, str]:
     resources = make_plan(small(), CONTEXT).resources
     routers = {each.router: each.config for each in resources if isinstance(each, Bird)}
-    servers = {
-        each.server: each.files["/etc/bird/bird.conf"] for each in resources if isinstance(each, ConfigDisk)
-    }
+    servers = {each.server: each.files["/etc/bird/bird.conf"] for each in resources if isinstance(each, ConfigDisk)}
     return routers | servers
 
 
@@ -53,12 +51,8 @@ def test_every_topology_file_loads_expands_and_plans(path: Path) -> None:
     topology = expand(load(path))
     plan = make_plan(topology, CONTEXT)
     assert topology.name == path.stem
-    assert {each.router for each in plan.resources if isinstance(each, Bird)} == {
-        r.name for r in topology.routers
-    }
-    assert {each.server for each in plan.resources if isinstance(each, Domain)} == {
-        s.name for s in topology.servers
-    }
+    assert {each.router for each in plan.resources if isinstance(each, Bird)} == {r.name for r in topology.routers}
+    assert {each.server for each in plan.resources if isinstance(each, Domain)} == {s.name for s in topology.servers}
 
 
 @settings(max_examples=15, deadline=None)

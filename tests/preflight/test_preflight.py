@@ -110,9 +110,7 @@ def test_a_kernel_without_a_kind_of_link_is_told() -> None:
 
 def test_a_namespace_of_somebody_else_is_a_clash_and_one_of_ours_is_not() -> None:
     host = replace(ABLE, namespaces=frozenset({"vdc-mine.spine0", "other"}))
-    assert lacks(SMALL, host) == (
-        "a network namespace vdc-mine.spine0 exists and is not vdc's: choose another --name",
-    )
+    assert lacks(SMALL, host) == ("a network namespace vdc-mine.spine0 exists and is not vdc's: choose another --name",)
     assert lacks(SMALL, replace(host, owned=frozenset({"mine"}))) == ()
 
 

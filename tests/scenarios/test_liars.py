@@ -165,9 +165,7 @@ def test_a_scenario_passes_on_an_honest_data_centre(name: str, play: Callable[..
         assert play(scenarios()[name], arguments).dirty() is None
 
 
-@pytest.mark.parametrize(
-    ("name", "lie"), [(name, lie) for name in sorted(LIES) for lie in LIES[name]], ids=str
-)
+@pytest.mark.parametrize(("name", "lie"), [(name, lie) for name in sorted(LIES) for lie in LIES[name]], ids=str)
 def test_a_scenario_finds_the_lie(name: str, lie: Lie, play: Callable[..., FakeDataCenter]) -> None:
     for arguments in variants(scenarios()[name]):
         with _failing(LIES[name][lie]):

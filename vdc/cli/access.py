@@ -22,9 +22,7 @@ MaybeDevice = Annotated[
     str | None, typer.Argument(metavar="[DEVICE]", help="A server or a router; by default list the logs.")
 ]
 Command = Annotated[list[str], typer.Argument(metavar="-- CMD…", help="The command and its arguments.")]
-MaybeCommand = Annotated[
-    list[str] | None, typer.Argument(metavar="[-- CMD…]", help="The command; by default a shell.")
-]
+MaybeCommand = Annotated[list[str] | None, typer.Argument(metavar="[-- CMD…]", help="The command; by default a shell.")]
 Timeout = Annotated[float, typer.Option(help="Seconds after which to give up.")]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on printing what is added, until Ctrl-C.")]
 Stdin = Annotated[bool, typer.Option("--stdin", "-i", help="Pass standard input on to the command.")]
@@ -57,9 +55,7 @@ def exec_(
 ) -> None:
     """Run a command on a device; exit with its status."""
     dc = _attached(context, name)
-    done = find_runner(dc, device).run(
-        command, timeout=timeout, check=False, stdin=sys.stdin.read() if stdin else None
-    )
+    done = find_runner(dc, device).run(command, timeout=timeout, check=False, stdin=sys.stdin.read() if stdin else None)
     typer.echo(done.stdout, nl=False)
     typer.echo(done.stderr, nl=False, err=True)
     raise typer.Exit(done.status)

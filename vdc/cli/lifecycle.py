@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vdc.cli.context import need_root, pick, steps
 from vdc.cli.topology import File, Json, Name, read_topology
 
+if TYPE_CHECKING:
+    from vdc.datacenter.live import LiveDataCenter
+    from vdc.datacenter.status import Status
+    from vdc.settings import Settings
+
 Instance = Annotated[str, typer.Argument(metavar="N", help="The name of a data centre.")]
-MaybeInstance = Annotated[
-    str | None, typer.Argument(metavar="[N]", help="The name of a data centre; by default all.")
-]
-Retain = Annotated[
-    bool, typer.Option("--retain", help="Keep what was built when building fails, to look into.")
-]
+MaybeInstance = Annotated[str | None, typer.Argument(metavar="[N]", help="The name of a data centre; by default all.")]
+Retain = Annotated[bool, typer.Option("--retain", help="Keep what was built when building fails, to look into.")]
 
 
 def up(context: typer.Context, file: File, name: Name = None, retain: Retain = False) -> None:
@@ -46,20 +48,37 @@ def status(context: typer.Context, name: MaybeInstance = None, as_json: Json = F
     Exits 1 if any is degraded or down.
     """
     settings = need_root(context)
-    from vdc.cli.render import status_json, status_text
+    from vdc.cli.render import crashed_json, status_json, status_text
     from vdc.datacenter.lifecycle import attach, instances
-    from vdc.datacenter.status import status as look
     from vdc.steps import Steps
 
     there = instances(settings)
     names = there if name is None else (pick("data centre", name, there),)
-    found = [look(attach(each, settings, Steps())) for each in names]
+    crashed = [each for each in names if not is_planned(each, settings)]
+    running = [attach(each, settings, Steps()) for each in names if each not in crashed]
+    found = _look(running)
     if as_json:
-        typer.echo(json.dumps([status_json(each) for each in found], indent=2))
+        typer.echo(json.dumps([*map(status_json, found), *map(crashed_json, crashed)], indent=2))
     else:
-        typer.echo("\n\n".join(map(status_text, found)) or "no data centre is there")
-    if any(each.state != "up" for each in found):
+        remains = (f"{each}: what a crash left; `vdc down {each}` removes it" for each in crashed)
+        typer.echo("\n\n".join((*map(status_text, found), *remains)) or "no data centre is there")
+    if crashed or any(each.state != "up" for each in found):
         raise typer.Exit(1)
+
+
+def _look(running: Sequence[LiveDataCenter]) -> list[Status]:
+    if not running:
+        return []
+    from vdc.datacenter.status import status as look
+
+    return [look(dc) for dc in running]
+
+
+def is_planned(name: str, settings: Settings) -> bool:
+    """Return whether a data centre got so far as to say what it is made of."""
+    from vdc.datacenter.live import PLAN
+
+    return (settings.state_dir / name / PLAN).exists()
 
 
 def down(context: typer.Context, name: Instance) -> None:

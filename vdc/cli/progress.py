@@ -52,9 +52,7 @@ class LiveListener:
         self._open.pop()
         if depth <= self._kept_depth or error:
             mark = "[red]✗[/]" if error else "[green]✓[/]"
-            self._console.print(
-                f"{'  ' * depth}{mark} {_escape(name)} [dim]{seconds:.1f} s[/]", highlight=False
-            )
+            self._console.print(f"{'  ' * depth}{mark} {_escape(name)} [dim]{seconds:.1f} s[/]", highlight=False)
         if depth == 0:
             self._live.stop()
 
@@ -62,10 +60,7 @@ class LiveListener:
         from rich.text import Text
 
         now = time.monotonic()
-        lines = [
-            f"{'  ' * depth}… {name} {now - since:.0f} s"
-            for depth, (name, since) in enumerate(list(self._open))
-        ]
+        lines = [f"{'  ' * depth}… {name} {now - since:.0f} s" for depth, (name, since) in enumerate(list(self._open))]
         return Text("\n".join(lines), style="cyan")
 
 

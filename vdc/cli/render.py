@@ -67,9 +67,19 @@ def status_json(status: Status) -> dict[str, Any]:
         "state": status.state,
         "reasons": list(status.reasons),
         "devices": [
-            {"name": row.name, "kind": row.kind, "state": row.state, "detail": row.detail}
-            for row in status.rows
+            {"name": row.name, "kind": row.kind, "state": row.state, "detail": row.detail} for row in status.rows
         ],
+    }
+
+
+def crashed_json(name: str) -> dict[str, Any]:
+    """Return the state of a data centre of which nothing but its name is known, as plain JSON."""
+    return {
+        "name": name,
+        "topology": None,
+        "state": "down",
+        "reasons": ["left by a crash"],
+        "devices": [],
     }
 
 
@@ -83,8 +93,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     every = (head, *rows)
     widths = [max(len(row[column]) for row in every) for column in range(len(head))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in every
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in every
     )
 
 

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from vdc.settings import Settings
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The topology file.")]
-Name = Annotated[
-    str | None, typer.Option("--name", metavar="N", help="The instance name; by default the topology's.")
-]
+Name = Annotated[str | None, typer.Option("--name", metavar="N", help="The instance name; by default the topology's.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

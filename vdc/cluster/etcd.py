@@ -113,22 +113,16 @@ class EtcdCluster:
         credential = authority.load_or_issue(
             directory, server.name, addresses=addresses(server), names=(server.name, "localhost")
         )
-        config = member_config(
-            topology, server.name, token=f"vdc-{self._dc.name}", slowness=self._dc.slowness
-        )
+        config = member_config(topology, server.name, token=f"vdc-{self._dc.name}", slowness=self._dc.slowness)
         files = member_files(config, authority_pem=authority.cert_pem, credential=credential)
         try:
             machine.run(["sh"], stdin=install_script(files), timeout=60 * max(1.0, self._dc.slowness))
         except CommandError as error:
-            raise ClusterError(
-                f"{server.name}: etcd could not be installed: {error.output.strip()[-500:]}"
-            ) from error
+            raise ClusterError(f"{server.name}: etcd could not be installed: {error.output.strip()[-500:]}") from error
 
     def log(self, machine: Machine, *, lines: int = 200) -> str:
         """Return the end of a member's log."""
-        return machine.run(
-            ["journalctl", "--unit", UNIT, "--no-pager", "--lines", str(lines)], timeout=60.0
-        ).stdout
+        return machine.run(["journalctl", "--unit", UNIT, "--no-pager", "--lines", str(lines)], timeout=60.0).stdout
 
     def _known(self, member: str | None) -> str | None:
         if member is not None and member not in self.members:
@@ -151,23 +145,16 @@ class EtcdCluster:
         if len(leaders) != 1 or "0" in leaders:
             raise NotYet(f"the members do not agree on one leader: {', '.join(sorted(leaders))}")
 
-    def _ask_each(
-        self, members: Sequence[str], *calls: Mapping[str, Any]
-    ) -> dict[str, tuple[dict[str, Any], ...]]:
+    def _ask_each(self, members: Sequence[str], *calls: Mapping[str, Any]) -> dict[str, tuple[dict[str, Any], ...]]:
         """Make the same calls of every member, at the same time; member to answers."""
         answers = self._ask([{"member": member, **call} for member in members for call in calls])
         width = len(calls)
-        return {
-            member: tuple(answers[number * width : (number + 1) * width])
-            for number, member in enumerate(members)
-        }
+        return {member: tuple(answers[number * width : (number + 1) * width]) for number, member in enumerate(members)}
 
     def _one(self, call: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON, whatever the call returns
         (answer,) = self._ask([call])
         if "error" in answer:
-            raise ClusterError(
-                f"etcd: {call['op']} {call['key']} via {call['member'] or 'any'}: {answer['error']}"
-            )
+            raise ClusterError(f"etcd: {call['op']} {call['key']} via {call['member'] or 'any'}: {answer['error']}")
         return answer["result"]
 
     def _ask(self, calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

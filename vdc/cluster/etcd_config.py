@@ -141,11 +141,14 @@ def install_script(files: Mapping[str, str]) -> str:
             f"mkdir -p {_PKI} {DATA_DIRECTORY}",
             *writes,
             f"chmod 644 {CONFIG_PATH} {_UNIT_PATH}",
-            "systemctl mask --now etcd.service",
+            "systemctl mask --no-reload etcd.service",
+            f"systemctl enable --no-reload {UNIT}",
             "systemctl daemon-reload",
-            f"systemctl enable {UNIT}",
+            "systemctl stop etcd.service || :",
             f"systemctl restart --no-block {UNIT}",
             f"printf %s {digest} >{_DIGEST_PATH}",
+            # A scenario may cut the power a moment from now, and the files must not be empty afterwards.
+            "sync",
             "",
         ]
     )

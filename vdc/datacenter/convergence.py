@@ -56,9 +56,7 @@ def differences(dc: DataCenter, *, down: Collection[str] = (), cut: Collection[C
     return tuple(_Convergence(dc, down, cut).differences([*dc.routers, *dc.servers]))
 
 
-def session_differences(
-    device: str, wanted: Mapping[IPv4Address, str], seen: Iterable[SessionState]
-) -> Iterator[str]:
+def session_differences(device: str, wanted: Mapping[IPv4Address, str], seen: Iterable[SessionState]) -> Iterator[str]:
     """Yield what is wrong with the sessions of `device`; `wanted` is peer address to peer device."""
     states = {state.peer: state for state in seen}
     for peer, name in wanted.items():

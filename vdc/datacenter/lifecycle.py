@@ -97,7 +97,7 @@ def down(name: str, settings: Settings, steps: Steps) -> None:
 
 
 def gc(settings: Settings, steps: Steps) -> tuple[str, ...]:
-    """Remove what crashed processes left: data centres that never came up and nobody is building. Return their names."""
+    """Remove data centres that never came up and that nobody is building; return their names."""
     cleaned = []
     for name in instances(settings):
         if not (settings.state_dir / name / UP).exists():
@@ -171,7 +171,9 @@ def _remove(name: str, directory: Path, *, keep_directory: bool = False) -> None
     """End every process, remove every namespace, and delete every file of a data centre, in this order."""
     (directory / UP).unlink(missing_ok=True)
     # an instance name has no dot in it, so these are exactly ours
-    own = [each for each in netlink.namespaces(f"vdc-{name}") if each == f"vdc-{name}" or each.startswith(f"vdc-{name}.")]
+    own = [
+        each for each in netlink.namespaces(f"vdc-{name}") if each == f"vdc-{name}" or each.startswith(f"vdc-{name}.")
+    ]
     inodes = {inode for each in own if (inode := netlink.inode(each)) is not None}
     processes.end_all(inodes)
     netlink.remove_namespaces(own)

@@ -105,7 +105,10 @@ class LiveMachine:
             return wait_for(answering, what=f"{self.name} to answer", timeout=deadline, interval=0.25)
         except WaitTimeout as error:
             raise WaitTimeout(
-                error.what, deadline=deadline, last=error.last, log=f"the end of its console:\n{self.console_tail()}"
+                error.what,
+                deadline=deadline,
+                last=error.last,
+                log=f"the end of its console:\n{self.console_tail()}",
             ) from error
 
     def console_tail(self, lines: int = _TAIL_LINES) -> str:
@@ -135,6 +138,9 @@ class LiveMachine:
         """Press the power button and wait until the guest has powered itself off."""
         if self.power() is Power.OFF:
             return
+        deadline = _SHUTDOWN_SECONDS * max(0.25, self.slowness)
+        # a press that nobody listens to is lost
+        wait_for(self._heeds_power_button, what=f"{self.name} to heed its power button", timeout=deadline)
         self._record("shutdown")
         self.libvirt.press_power_button(self.name)
 
@@ -142,8 +148,12 @@ class LiveMachine:
             if (state := self.libvirt.state(self.name)) != "off":
                 raise NotYet(f"it is {state}")
 
-        deadline = _SHUTDOWN_SECONDS * max(0.25, self.slowness)
         wait_for(off, what=f"{self.name} to power itself off", timeout=deadline, interval=0.2)
+
+    def _heeds_power_button(self) -> None:
+        state = self.run(["systemctl", "is-active", "systemd-logind"], check=False).stdout.strip()
+        if state != "active":
+            raise NotYet(f"systemd-logind is {state}")
 
     def reset(self) -> None:
         """Press the reset button."""

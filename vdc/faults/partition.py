@@ -62,9 +62,7 @@ class Isolated(Fault):
     def _blocked(self, dc: DataCenter) -> tuple[IPv4Address, ...]:
         servers = [dc.topology.server(peer) for peer in self._peers(dc)]
         return tuple(
-            address.ip
-            for server in servers
-            for address in (server.node, *(port.address for port in server.ports))
+            address.ip for server in servers for address in (server.node, *(port.address for port in server.ports))
         )
 
 

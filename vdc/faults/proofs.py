@@ -58,9 +58,7 @@ def versions(dc: DataCenter) -> Mapping[str, Mapping[str, str]]:
     return {name: machine.versions() for name, machine in dc.servers.items()}
 
 
-def unchanged(
-    before: Mapping[str, Mapping[str, str]], after: Mapping[str, Mapping[str, str]]
-) -> tuple[str, ...]:
+def unchanged(before: Mapping[str, Mapping[str, str]], after: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
     """Return "server component version" for every component that has no other version than before, or has
     none.
 

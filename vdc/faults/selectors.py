@@ -82,6 +82,4 @@ def wait_other_leader(dc: DataCenter, cluster: Cluster, *, than: str) -> str:
             raise NotYet(f"{than} still leads")
         return found
 
-    return wait_for(
-        check, what=f"a leader other than {than}", timeout=deadline(dc, _ELECTION_SECONDS), interval=0.5
-    )
+    return wait_for(check, what=f"a leader other than {than}", timeout=deadline(dc, _ELECTION_SECONDS), interval=0.5)

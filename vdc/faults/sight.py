@@ -87,7 +87,5 @@ def _expect(dc: DataCenter, sessions: Iterable[Session], *, established: bool) -
 
 
 def _established(dc: DataCenter, session: Session) -> bool:
-    device: Speaker = (
-        dc.routers[session.device] if session.device in dc.routers else dc.servers[session.device]
-    )
+    device: Speaker = dc.routers[session.device] if session.device in dc.routers else dc.servers[session.device]
     return any(state.peer == session.peer and state.bgp == "Established" for state in device.sessions())

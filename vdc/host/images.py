@@ -1,4 +1,4 @@
-"""Building release images: mmdebstrap into a folder, mke2fs from the folder into a disk. No loop devices, no mounts left.
+"""Building release images: mmdebstrap into a folder, mke2fs from the folder into a disk; no loop devices.
 
 An image is built beside its place in the cache and renamed into it when it is complete, so it is there whole or not
 at all. One process builds an image while others that want it wait.
@@ -56,9 +56,7 @@ def complete(image: Image, cache: Path) -> bool:
     """Return whether the cache holds the image with every file as long as when it was built."""
     try:
         manifest = json.loads(image.manifest(cache).read_text())
-        return all(
-            (image.directory(cache) / name).stat().st_size == size for name, size in manifest["sizes"].items()
-        )
+        return all((image.directory(cache) / name).stat().st_size == size for name, size in manifest["sizes"].items())
     except (FileNotFoundError, ValueError, KeyError):
         return False
 

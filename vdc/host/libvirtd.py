@@ -195,9 +195,7 @@ class Connection:
             WaitTimeout: the command did not end within `timeout` seconds.
         """
         extra = {} if stdin is None else {"input-data": base64.b64encode(stdin.encode()).decode()}
-        started = self.agent(
-            name, "guest-exec", path=argv[0], arg=list(argv[1:]), **{"capture-output": True}, **extra
-        )
+        started = self.agent(name, "guest-exec", path=argv[0], arg=list(argv[1:]), **{"capture-output": True}, **extra)
 
         def ended() -> Any:
             status = self.agent(name, "guest-exec-status", pid=started["pid"])
@@ -247,5 +245,3 @@ def _nic(domain: Any, tap: str) -> ET.Element:
 
 def _decoded(data: str | None) -> str:
     return base64.b64decode(data or "").decode(errors="replace")
-
-

@@ -9,7 +9,7 @@ nothing of vdc, because it starts before anything else does.
 from __future__ import annotations
 
 import os
-import subprocess
+import subprocess  # noqa: TID251 - vdc.shell is not there yet
 import sys
 from pathlib import Path
 
@@ -27,10 +27,16 @@ def main(directory: Path, cache: Path) -> None:
     for place, source in sources.items():
         source.mkdir(parents=True, exist_ok=True)
         Path(place).mkdir(parents=True, exist_ok=True)
-        subprocess.run(["mount", "--bind", str(source), place], check=True)  # noqa: TID251 - vdc.shell is not there yet
-    os.execvp(  # noqa: S606, S607
+        subprocess.run(["mount", "--bind", str(source), place], check=True)
+    os.execvp(  # noqa: S606
         "libvirtd",
-        ["libvirtd", "--pid-file", str(directory / "run/libvirtd.pid"), "--config", str(directory / "libvirtd.conf")],
+        [
+            "libvirtd",
+            "--pid-file",
+            str(directory / "run/libvirtd.pid"),
+            "--config",
+            str(directory / "libvirtd.conf"),
+        ],
     )
 
 

@@ -85,9 +85,7 @@ def needs(plan: Plan, *, images: frozenset[str]) -> Needs:
     routers = sum(isinstance(item, Bird) for item in plan.resources)
     to_build = {item.image for item in plan.resources if isinstance(item, Overlay)} - images
     return Needs(
-        tools=FABRIC_TOOLS
-        | (SERVER_TOOLS if guests else frozenset())
-        | (IMAGE_TOOLS if to_build else frozenset()),
+        tools=FABRIC_TOOLS | (SERVER_TOOLS if guests else frozenset()) | (IMAGE_TOOLS if to_build else frozenset()),
         features=SERVER_FEATURES if guests else FABRIC_FEATURES,
         memory=plan.memory + len(guests) * _GUEST_OVERHEAD + routers * _ROUTER_MEMORY,
         state=plan.disk,
@@ -99,10 +97,7 @@ def lacks(plan: Plan, host: HostFacts) -> tuple[str, ...]:
     """Return everything this host lacks to hold the plan, a sentence each; empty if it can."""
     wanted = needs(plan, images=host.images)
     return (
-        *(
-            f"{tool} is missing: install the package {PACKAGES[tool]}"
-            for tool in sorted(wanted.tools - host.tools)
-        ),
+        *(f"{tool} is missing: install the package {PACKAGES[tool]}" for tool in sorted(wanted.tools - host.tools)),
         *(f"the kernel makes no {feature}" for feature in sorted(wanted.features - host.features)),
         *_too_little("memory", wanted.memory, host.memory_available),
         *_too_little("disk for data centres", wanted.state, host.state_free),

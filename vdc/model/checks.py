@@ -33,9 +33,7 @@ def suggest(word: str, known: Sequence[str]) -> str:
 def known_release(spec: TopologySpec) -> Iterator[Finding]:
     """The release is one that has an image."""
     if spec.release not in RELEASES:
-        yield Finding(
-            path=("release",), message=f'unknown release "{spec.release}"{suggest(spec.release, RELEASES)}'
-        )
+        yield Finding(path=("release",), message=f'unknown release "{spec.release}"{suggest(spec.release, RELEASES)}')
 
 
 def known_roles(spec: TopologySpec) -> Iterator[Finding]:
@@ -92,14 +90,10 @@ def _needs(spec: TopologySpec) -> Iterator[_Need]:
     servers = sum(sum(rack.values()) for rack in racks)
     clients = spec.external.clients
     yield _Need(pool="link", has=addressing.link_capacity(pools.link), needs=links, what="links (/31)")
-    yield _Need(
-        pool="loopback", has=addressing.host_capacity(pools.loopback), needs=routers, what="loopbacks (/32)"
-    )
+    yield _Need(pool="loopback", has=addressing.host_capacity(pools.loopback), needs=routers, what="loopbacks (/32)")
     if servers:
         yield _Need(pool="segment", has=segments, needs=tors, what=f"segments (/{pools.segment_length})")
-        yield _Need(
-            pool="node", has=addressing.host_capacity(pools.node), needs=servers, what="node addresses (/32)"
-        )
+        yield _Need(pool="node", has=addressing.host_capacity(pools.node), needs=servers, what="node addresses (/32)")
     if clients:
         yield _Need(pool="external", has=external, needs=fabric.borders + clients, what="addresses")
 

@@ -153,9 +153,7 @@ def _tor_segments(routers: Iterable[Router], servers: Iterable[Server]) -> Itera
 
 
 def _external_segments(spec: TopologySpec, externals: Iterable[External]) -> Iterator[Segment]:
-    clients = tuple(
-        End(device=each.name, interface=each.interface, address=each.address) for each in externals
-    )
+    clients = tuple(End(device=each.name, interface=each.interface, address=each.address) for each in externals)
     if not clients:
         return
     prefix = spec.pools.external

@@ -29,9 +29,7 @@ Speaker = Router | Server
 _AsPath = tuple[int, ...]
 
 
-def expected_sessions(
-    topology: Topology, *, down: Collection[str] = (), cut: Cut = ()
-) -> Mapping[str, frozenset[str]]:
+def expected_sessions(topology: Topology, *, down: Collection[str] = (), cut: Cut = ()) -> Mapping[str, frozenset[str]]:
     """Return, for each living router and server, the peers whose session must be Established.
 
     `down` devices have no power; `cut` are unplugged cables, each as (device, interface) at either end.
@@ -63,9 +61,7 @@ def expected_routes(
     return routes
 
 
-def _living_sessions(
-    topology: Topology, down: Collection[str], cut: Cut
-) -> Mapping[str, Mapping[str, Session]]:
+def _living_sessions(topology: Topology, down: Collection[str], cut: Cut) -> Mapping[str, Mapping[str, Session]]:
     """Return the sessions that have both ends alive and plugged in: device to peer device to session."""
     _must_exist(topology, down, cut)
     alive = [speaker for speaker in speakers(topology) if speaker.name not in down]
@@ -94,9 +90,7 @@ def _must_exist(topology: Topology, down: Collection[str], cut: Cut) -> None:
             raise KeyError(f"no device {device!r}; there are {', '.join(known)}")
     for device, interface in cut:
         if interface not in known[device]:
-            raise KeyError(
-                f"{device} has no interface {interface!r}; it has {', '.join(sorted(known[device]))}"
-            )
+            raise KeyError(f"{device} has no interface {interface!r}; it has {', '.join(sorted(known[device]))}")
 
 
 def _originated(speaker: Speaker, cut: Cut) -> Iterator[IPv4Network]:

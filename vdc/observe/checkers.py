@@ -76,12 +76,8 @@ def no_write_lost(operations: Iterable[Operation], final: Mapping[str, Mapping[s
         return verdict(Kind.INVALID, _shown(complaints))
     strangers = sorted({key for held in final.values() for key in held} - writes.keys())
     if strangers:
-        return verdict(
-            Kind.UNKNOWN, f"the history is incomplete: nothing tells who wrote {_shown(strangers)}"
-        )
-    return verdict(
-        Kind.VALID, f"{len(acknowledged)} acknowledged writes are there through {len(final)} members"
-    )
+        return verdict(Kind.UNKNOWN, f"the history is incomplete: nothing tells who wrote {_shown(strangers)}")
+    return verdict(Kind.VALID, f"{len(acknowledged)} acknowledged writes are there through {len(final)} members")
 
 
 def longest_outage(
@@ -120,9 +116,7 @@ def longest_outage(
         return _outage_verdict(Kind.INVALID, message, figures)
     starved = max((gap.seconds for gap in blind), default=0.0)
     if worst is not None or starved > budget:
-        message = (
-            f"inconclusive: the probe itself was starved for up to {starved:.2f} s, {budget:.2f} s allowed"
-        )
+        message = f"inconclusive: the probe itself was starved for up to {starved:.2f} s, {budget:.2f} s allowed"
         return _outage_verdict(Kind.UNKNOWN, message, figures)
     message = f"longest outage {figures['outage']:.2f} s, {budget:.2f} s allowed"
     return _outage_verdict(Kind.VALID, message, figures)
@@ -137,9 +131,7 @@ def _distinct(operations: Iterable[Operation]) -> list[Operation]:
     return sorted(set(operations), key=lambda operation: operation.start)
 
 
-def _final_complaints(
-    writes: Mapping[str, Operation], final: Mapping[str, Mapping[str, str]]
-) -> Iterator[str]:
+def _final_complaints(writes: Mapping[str, Operation], final: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     for member, held in final.items():
         for key, write in writes.items():
             seen = held.get(key)
@@ -168,9 +160,7 @@ def _longest(found: Iterable[Outage]) -> float:
 
 
 def _inside(gaps: Iterable[Gap], start: float | None, end: float | None) -> tuple[Gap, ...]:
-    return tuple(
-        gap for gap in gaps if (start is None or gap.end > start) and (end is None or gap.start < end)
-    )
+    return tuple(gap for gap in gaps if (start is None or gap.end > start) and (end is None or gap.start < end))
 
 
 def _blind_seconds(outage: Outage, gaps: Iterable[Gap]) -> float:

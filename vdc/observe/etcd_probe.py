@@ -107,9 +107,7 @@ class Prober:
         period = self._config.period
         if now - due > _STARVED * period:
             seconds = round(now - self._last_tick, 6)
-            self._pending.append(
-                Event(time=now, kind="gap", source=self._config.source, data={"seconds": seconds})
-            )
+            self._pending.append(Event(time=now, kind="gap", source=self._config.source, data={"seconds": seconds}))
             due = now
         self._last_tick = now
         self._start_operation(now)

@@ -36,9 +36,7 @@ class Connection:
     @property
     def usable(self) -> bool:
         """Whether neither side has ended the conversation."""
-        return (
-            self._state.our_state is h11.IDLE and not self._reader.at_eof() and not self._writer.is_closing()
-        )
+        return self._state.our_state is h11.IDLE and not self._reader.at_eof() and not self._writer.is_closing()
 
     async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
         """Send a JSON request and return the answer's status and body; raises OSError, h11.ProtocolError."""

@@ -65,10 +65,18 @@ def waits(
 
 
 def outages(operations: Iterable[Operation], *, longer_than: float = 0.5) -> tuple[Outage, ...]:
-    """Return every outage of writes or of reads that lasted longer than `longer_than` seconds, in order."""
+    """Return every outage of writes or of reads that lasted longer than `longer_than` seconds, in order.
+
+    Of waits that overlap, which are one outage seen from different moments, the longest is returned.
+    """
     samples = tuple(operations)
-    found = (wait for op in ("write", "read") for wait in waits(samples, op))
-    return tuple(sorted(wait for wait in found if wait.seconds > longer_than))
+    kept: list[Outage] = []
+    for op in ("write", "read"):
+        long = (wait for wait in waits(samples, op) if wait.seconds > longer_than)
+        for wait in sorted(long, key=lambda wait: -wait.seconds):
+            if not any(o.op == op and wait.start < o.end and o.start < wait.end for o in kept):
+                kept.append(wait)
+    return tuple(sorted(kept))
 
 
 def starvation(operations: Iterable[Operation], gaps: Sequence[Gap], *, longest: float) -> tuple[Gap, ...]:

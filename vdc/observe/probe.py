@@ -158,9 +158,7 @@ def _is_op(event: Event, source: str) -> bool:
 def _fill(watch: Watch, events: list[Event], source: str) -> None:
     watch.events = tuple(event for event in events if event.kind != "op")
     watch.operations = tuple(Operation.from_event(event) for event in events if _is_op(event, source))
-    watch.gaps = tuple(
-        Gap.from_event(event) for event in events if event.kind == "gap" and event.source == source
-    )
+    watch.gaps = tuple(Gap.from_event(event) for event in events if event.kind == "gap" and event.source == source)
 
 
 def _read_back(cluster: EtcdCluster, prefix: str, member: str) -> Mapping[str, str]:

@@ -125,7 +125,8 @@ _MASKED = (
 class Image:
     """A root disk: a Debian suite with packages, files added, and units enabled or masked.
 
-    `files` are pairs of absolute path and text; `modules` are loaded by the initial RAM disk, which does nothing but mount the root disk.
+    `files` are pairs of absolute path and text; `modules` are loaded by the initial RAM disk, which does nothing
+    but mount the root disk.
     """
 
     name: str
@@ -136,7 +137,10 @@ class Image:
     enabled: tuple[str, ...] = _ENABLED
     masked: tuple[str, ...] = _MASKED
     modules: tuple[str, ...] = ("virtio_pci", "virtio_blk")
-    cmdline: str = "root=/dev/vda rw console=ttyS0,115200 net.ifnames=0 fsck.mode=skip panic=0 quiet loglevel=4 systemd.show_status=1"
+    cmdline: str = (
+        "root=/dev/vda rw console=ttyS0,115200 net.ifnames=0 fsck.mode=skip panic=0"
+        " quiet loglevel=4 systemd.show_status=1"
+    )
 
     @property
     def digest(self) -> str:

@@ -35,9 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that say which data centre scenarios run on."""
     group = parser.getgroup("vdc", "virtual data centre (vdc)")
     group.addoption("--dc", metavar="NAME", help="run scenarios on the running data centre NAME")
-    group.addoption(
-        "--topology", metavar="FILE", type=Path, help="bring a data centre of FILE up for the run"
-    )
+    group.addoption("--topology", metavar="FILE", type=Path, help="bring a data centre of FILE up for the run")
     group.addoption("--name", metavar="NAME", help="with --topology: its instance name")
     group.addoption("--keep", action="store_true", help="with --topology: leave it running at the end")
     group.addoption("--run-dir", metavar="DIR", type=Path, help="write the report to DIR (runs/NAME)")
@@ -98,7 +96,7 @@ def probe(record_property: Callable[[str, object], None]) -> Prober:
 
 @pytest.fixture
 def inject(dc: DataCenter) -> Inject:
-    """Offer faults: `with inject(RouterOff("spine0")):`; they are proven to bite, and healed in the end."""
+    """What puts a fault in effect for a body: proven to bite before it, and healed after it."""
     from vdc.faults.base import injected
 
     return partial(injected, dc)

@@ -55,8 +55,7 @@ def _bird(dc: DataCenter, router: Router) -> str:
     control = str(dc.run_directory / "bird" / f"{router.name}.ctl")
     questions = (["show", "protocols", "all"], ["show", "bfd", "sessions"], ["show", "route", "all"])
     return "\n".join(
-        router.run(["birdc", "-s", control, *question], timeout=_SECONDS, check=False).stdout
-        for question in questions
+        router.run(["birdc", "-s", control, *question], timeout=_SECONDS, check=False).stdout for question in questions
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from vdc.report.result import Result
 if TYPE_CHECKING:
     from vdc.pytest_plugin.session import Session
 
+_WIDTH = 80
 _SHOWN_DEPTH = 2
 _MESSAGE_CHARACTERS = 4000
 
@@ -38,9 +40,7 @@ class Hooks:
             raise DirtyError(f"the data centre is dirty since {self._culprit or 'before this run'}: {reason}")
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Note the outcome of a scenario; gather what explains a failure while it is still there."""
         report = yield
         if not uses_dc(item):
@@ -81,8 +81,8 @@ class Hooks:
         """Print the verdict."""
         from rich.console import Console
 
-        console = Console(width=max(80, terminalreporter._tw.fullwidth))  # noqa: SLF001 - pytest offers no
-        other with console.capture() as captured:
+        console = Console(width=max(_WIDTH, shutil.get_terminal_size((_WIDTH, 24)).columns))
+        with console.capture() as captured:
             console.print(render_screen(self.session.result()))
         terminalreporter.section("vdc")
         terminalreporter.write(captured.get())

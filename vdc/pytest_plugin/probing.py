@@ -1,5 +1,4 @@
-"""The fixture `probe`: a probe whose measured outages are properties of the test, whatever the test
-judges."""
+"""The fixture `probe`: the outages it measures are properties of the test, whatever that judges."""
 
 from __future__ import annotations
 

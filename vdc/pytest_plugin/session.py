@@ -80,11 +80,10 @@ class Session:
 
     @contextmanager
     def data_center(self) -> Iterator[DataCenter]:
-        """Offer the data centre, brought up or attached to; what was brought up is taken down, unless
-        kept."""
+        """Offer the data centre; one that was brought up for this run is taken down again, unless kept."""
         self.run_directory.mkdir(parents=True, exist_ok=True)
         steps = self._steps()
-        self.dc = dc = self._attach(steps) if self._options.topology is None else self._up(steps)
+        self.dc = dc = self.open(steps)
         before = dc.recorder.path.stat().st_size
         # From here on everything happens on one time line, which probes and checkers read.
         steps.recorder = dc.recorder
@@ -96,9 +95,7 @@ class Session:
         finally:
             steps.recorder = None
             _append(dc.recorder.path, before, self.run_directory / HISTORY)
-            if self._options.topology is not None and not self._options.keep:
-                with self._timed("down"):
-                    lifecycle.down(dc.name, self._settings, steps)
+            self.close(dc, steps)
 
     def deploy(self, dc: DataCenter) -> Cluster:
         """Deploy the cluster and return it; the phase is timed."""
@@ -121,9 +118,21 @@ class Session:
             versions_after=self._after,
         )
 
-    def _up(self, steps: Steps) -> DataCenter:
-        assert self._options.topology is not None
-        topology = expand(load(self._options.topology))
+    def open(self, steps: Steps) -> DataCenter:
+        """Return the data centre that the options name."""
+        if self._options.topology is not None:
+            return self._up(self._options.topology, steps)
+        assert self._options.name is not None
+        return lifecycle.attach(self._options.name, self._settings, steps)
+
+    def close(self, dc: DataCenter, steps: Steps) -> None:
+        """Take down what was brought up, unless it is to be kept."""
+        if self._options.topology is not None and not self._options.keep:
+            with self._timed("down"):
+                lifecycle.down(dc.name, self._settings, steps)
+
+    def _up(self, file: Path, steps: Steps) -> DataCenter:
+        topology = expand(load(file))
         with self._timed("prepare"):
             plan = lifecycle.prepare(topology, self._options.name, self._settings, steps)
             for release in self._options.releases if topology.servers else ():
@@ -131,10 +140,6 @@ class Session:
         dc = lifecycle.up(plan, self._settings, steps)
         self._durations |= json.loads((dc.run_directory / UP).read_text(encoding="utf-8"))
         return dc
-
-    def _attach(self, steps: Steps) -> DataCenter:
-        assert self._options.name is not None
-        return lifecycle.attach(self._options.name, self._settings, steps)
 
     def _steps(self) -> Steps:
         recorder = Recorder(self.run_directory / HISTORY)
@@ -162,8 +167,7 @@ def _versions(dc: DataCenter) -> Mapping[str, Mapping[str, str]]:
 
 
 def _append(source: Path, offset: int, target: Path) -> None:
-    """Copy what a history gained since it was `offset` bytes long: its run directory goes, the report
-    stays."""
+    """Copy what a history gained since it was `offset` bytes long; its own directory may go."""
     with source.open("rb") as old, target.open("ab") as new:
         old.seek(offset)
         shutil.copyfileobj(old, new)

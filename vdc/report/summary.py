@@ -22,9 +22,7 @@ def render_summary(run: RunResult) -> str:
         "## Durations\n",
         _table(("phase", "duration"), ((name, _seconds(value)) for name, value in run.durations.items())),
         "## Host\n",
-        _table(
-            ("host", "accelerator", "slowness"), [(_cell(run.host), run.accelerator, f"{run.slowness:.2f}")]
-        ),
+        _table(("host", "accelerator", "slowness"), [(_cell(run.host), run.accelerator, f"{run.slowness:.2f}")]),
     ]
     return "\n".join(parts)
 

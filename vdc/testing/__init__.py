@@ -1,5 +1,4 @@
-"""Fakes in memory for tests of scenarios, faults and deployers: ours, and those of people who write their
-own."""
+"""Fakes in memory for tests of scenarios, faults and deployers: ours, and those of other people."""
 
 from vdc.testing.cluster import FakeCluster
 from vdc.testing.datacenter import FakeDataCenter

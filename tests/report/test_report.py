@@ -1,0 +1,106 @@
+"""The summary and the last screen, word for word."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from vdc.report import RunResult, ScenarioResult, render_screen, render_summary
+from vdc.report.result import Result
+
+EXPECTED = Path(__file__).parent / "expected"
+
+
+def scenario(name: str, **changes: object) -> ScenarioResult:
+    base = ScenarioResult(
+        test=f"scenarios/fault/test_x.py::test_{name}", suite="fault", outcome=Result.PASSED, duration=12.34
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def versions(os: str, etcd: str) -> dict[str, dict[str, str]]:
+    return {f"rack{rack}-cs0": {"os": os, "etcd": etcd} for rack in range(3)}
+
+
+@pytest.fixture
+def run() -> RunResult:
+    return RunResult(
+        name="small",
+        topology="topologies/small.yml",
+        host="Debian 12, kernel 6.1, 2 cores, 8 GiB",
+        accelerator="tcg",
+        slowness=1.125,
+        scenarios=(
+            scenario("every_session_is_up", suite="standard"),
+            scenario("one_tor_gone_keeps_the_rack_serving", outages={"outage": 1.236}),
+            scenario("rolling_upgrade", suite="upgrade", outages={"rack0-cs0": 2.5, "rack1-cs0": 3.0}),
+        ),
+        durations={"up": 61.2, "deploy": 20.0, "down": 1.04},
+        versions_before=versions("Debian 12", "3.4.23"),
+        versions_after=versions("Debian 13", "3.5.16"),
+    )
+
+
+@pytest.fixture
+def failed(run: RunResult) -> RunResult:
+    bad = scenario(
+        "leader_cut_off",
+        outcome=Result.FAILED,
+        outages={"outage": 42.0},
+        message="AssertionError: no write for 42 s | 10 s allowed\n```\nmore",
+    )
+    broken = scenario("after_that", outcome=Result.ERROR, message="DirtyError: leader_cut_off did not heal")
+    skipped = scenario("loss_on_a_link", outcome=Result.SKIPPED)
+    return replace(run, scenarios=(*run.scenarios, bad, broken, skipped), versions_after={})
+
+
+def screen(run: RunResult) -> str:
+    console = Console(file=io.StringIO(), width=80, height=24, color_system=None, legacy_windows=False)
+    with console.capture() as captured:
+        console.print(render_screen(run))
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+@pytest.mark.parametrize("case", ["run", "failed"])
+def test_the_summary_reads_as_expected(case: str, request: pytest.FixtureRequest) -> None:
+    expected = (EXPECTED / f"{case}.md").read_text(encoding="utf-8")
+    assert render_summary(request.getfixturevalue(case)) == expected
+
+
+@pytest.mark.parametrize("case", ["run", "failed"])
+def test_the_last_screen_reads_as_expected(case: str, request: pytest.FixtureRequest) -> None:
+    expected = (EXPECTED / f"{case}.txt").read_text(encoding="utf-8")
+    assert screen(request.getfixturevalue(case)) == expected
+
+
+@pytest.mark.parametrize("failures", [0, 1, 10, 40])
+def test_the_last_screen_fits_a_terminal_of_24_lines(run: RunResult, failures: int) -> None:
+    good = tuple(scenario(f"good_{'long ' * 30}{number}") for number in range(20))
+    bad = tuple(scenario(f"bad_{number}", outcome=Result.FAILED, message="why " * 100) for number in range(failures))
+    text = screen(replace(run, scenarios=(*good, *bad)))
+    assert len(text.splitlines()) <= 23
+    assert text.count("bad ") >= min(failures, 12)
+
+
+def test_a_run_in_which_everything_passed_has_passed(run: RunResult) -> None:
+    assert run.passed
+    assert run.verdict == "PASSED: 3 passed of 3"
+
+
+@pytest.mark.parametrize("outcome", [Result.FAILED, Result.ERROR])
+def test_one_scenario_that_did_not_pass_fails_the_run(run: RunResult, outcome: Result) -> None:
+    assert not replace(run, scenarios=(*run.scenarios, scenario("x", outcome=outcome))).passed
+
+
+def test_a_run_without_scenarios_has_failed(run: RunResult) -> None:
+    empty = replace(run, scenarios=())
+    assert not empty.passed
+    assert empty.verdict == "FAILED: no scenario was run"
+
+
+def test_a_run_that_skipped_everything_has_failed(run: RunResult) -> None:
+    assert not replace(run, scenarios=(scenario("x", outcome=Result.SKIPPED),)).passed
