@@ -87,25 +87,28 @@ def run_logged(argv: Sequence[str], *, log: Path, timeout: float, env: Mapping[s
         raise CommandError("host", argv, status, f"{tail}\nlog: {log}")
 
 
-def start(
-    argv: Sequence[str],
-    *,
-    output: IO[bytes],
-    env: Mapping[str, str] | None = None,
-    dies_with_parent: bool = True,
-) -> subprocess.Popen[bytes]:
-    """Start a command and return it running, with both its outputs in `output`.
+def daemon(argv: Sequence[str], *, output: IO[bytes]) -> None:
+    """Start a command that outlives this process, in a session of its own, with both its outputs in `output`."""
+    _must_exist(argv[0])
+    # setsid forks and ends at once: nobody is left who would have to wait for the daemon
+    subprocess.run(
+        ["setsid", "--fork", "--", *argv],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        check=True,
+    )
 
-    With `dies_with_parent=False` it is a daemon: in a session of its own, outliving this process.
-    """
+
+def start(argv: Sequence[str], *, output: IO[bytes], env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start a command and return it running, with both its outputs in `output`; it dies with this process."""
     _must_exist(argv[0])
     return subprocess.Popen(
-        [*_DIE_WITH_PARENT, *argv] if dies_with_parent else argv,
+        [*_DIE_WITH_PARENT, *argv],
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
         env=None if env is None else {**os.environ, **env},
-        start_new_session=not dies_with_parent,
     )
 
 

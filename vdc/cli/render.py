@@ -55,7 +55,7 @@ def status_text(status: Status) -> str:
     """Return the state of a data centre as a page."""
     head = f"{status.name} ({status.topology}): {status.state}"
     reasons = [f"  {reason}" for reason in status.reasons]
-    rows = [(row.name, row.kind, row.state, row.detail) for row in status.rows]
+    rows = [(row.name, row.kind, row.state, row.detail.partition("\n")[0]) for row in status.rows]
     return "\n".join((head, *reasons, "", table(("device", "kind", "state", "detail"), rows)))
 
 

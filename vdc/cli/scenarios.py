@@ -65,9 +65,12 @@ def scenario_folders(suites: Sequence[str]) -> tuple[Path, ...]:
 
 
 def run_pytest(arguments: Sequence[str]) -> int:
-    """Run pytest to its end and return its status; it dies with this process and hears its signals."""
+    """Run pytest to its end and return its status; it dies with this process and hears its signals.
+
+    A warning of some library says nothing of the cluster, so here none is an error.
+    """
     process = start(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "default", *arguments],
         output=sys.stdout.buffer,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )

@@ -77,8 +77,10 @@ def _probe(image: Image, settings: Settings) -> Acceleration:
             return Acceleration(
                 kind="kvm", seconds=seconds, slowness=seconds / reference, reason="a kernel boots under KVM"
             )
-        except (WaitTimeout, HostError) as error:
-            why = f"/dev/kvm is there, but no kernel boots under KVM: {error.message}"
+        except WaitTimeout:
+            why = f"/dev/kvm opens, but a kernel had not booted under it after {_KVM_SECONDS:.0f} s"
+        except HostError as error:
+            why = f"/dev/kvm opens, but a kernel does not boot under it: {error.message}"
     seconds = _boot(kernel, _TCG, _TCG_SECONDS)
     return Acceleration(kind="tcg", seconds=seconds, slowness=seconds / reference, reason=why)
 

@@ -35,7 +35,7 @@ from vdc.plan.resources import (
     Veth,
 )
 from vdc.settings import Settings
-from vdc.shell import in_namespace, run, start
+from vdc.shell import daemon, in_namespace, run
 
 _BIRD_SECONDS = 10.0
 _DISK_WORKERS = 4
@@ -96,8 +96,8 @@ def _birds(birds: Sequence[Bird], _build: Build) -> None:
 
 
 def _libvirtd(daemons: Sequence[Libvirtd], build: Build) -> None:
-    for daemon in daemons:
-        libvirtd.start_daemon(daemon, build.settings.cache_dir / "libvirt")
+    for each in daemons:
+        libvirtd.start_daemon(each, build.settings.cache_dir / "libvirt")
 
 
 def _config_disks(wanted: Sequence[ConfigDisk], build: Build) -> None:
@@ -124,7 +124,7 @@ def _recorders(recorders: Sequence[ConsoleRecorder], _build: Build) -> None:
         logs = [f"{name}={raw}" for name, raw in recorder.logs.items()]
         command = [sys.executable, "-m", "vdc.host.console_recorder", *logs]
         with (directory / "recorder.err").open("ab") as output:
-            start(in_namespace(recorder.netns, command), output=output, dies_with_parent=False)
+            daemon(in_namespace(recorder.netns, command), output=output)
 
 
 def libvirt_uri(plan: Plan, settings: Settings) -> str:

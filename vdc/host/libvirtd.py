@@ -20,9 +20,10 @@ from xml.etree import ElementTree as ET
 import libvirt
 import libvirt_qemu
 
+from vdc import shell
 from vdc.errors import BuildError, CommandError, HostError, WaitTimeout
 from vdc.plan.resources import Libvirtd
-from vdc.shell import Completed, in_namespace, start
+from vdc.shell import Completed, in_namespace
 from vdc.wait import NotYet, wait_for
 
 _START_SECONDS = 30.0
@@ -76,15 +77,10 @@ def start_daemon(daemon: Libvirtd, cache: Path) -> None:
     launcher = str(Path(__file__).with_name("libvirtd_launcher.py"))
     unshare = ["unshare", "--mount", "--propagation", "slave", "--"]
     with log.open("ab") as output:
-        process = start(
-            in_namespace(daemon.netns, [*unshare, sys.executable, "-I", launcher, str(directory), str(cache)]),
-            output=output,
-            dies_with_parent=False,
-        )
+        command = [*unshare, sys.executable, "-I", launcher, str(directory), str(cache)]
+        shell.daemon(in_namespace(daemon.netns, command), output=output)
 
     def answers() -> None:
-        if process.poll() is not None:
-            raise BuildError(daemon.id, f"exited {process.returncode}; its log is {log}")
         try:
             connect(uri(daemon)).close()
         except HostError as error:
