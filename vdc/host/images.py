@@ -25,12 +25,22 @@ from vdc.steps import Steps
 
 _INIT = """\
 #!/bin/busybox sh
-/bin/busybox mount -t devtmpfs dev /dev
-for module in /modules/*; do /bin/busybox insmod "$module"; done
-until [ -b /dev/vda ]; do /bin/busybox sleep 0.02; done
-/bin/busybox mount -t ext4 -o rw,noatime /dev/vda /root
-/bin/busybox mount --move /dev /root/dev
-exec /bin/busybox switch_root /root /sbin/init
+bb=/bin/busybox
+$bb mount -t devtmpfs dev /dev
+$bb mount -t sysfs sys /sys
+for module in /modules/*; do $bb insmod "$module"; done
+until [ -b /dev/vda ]; do $bb sleep 0.02; done
+$bb mount -t ext4 -o rw,noatime /dev/vda /root
+[ ! -b /dev/vdb ] || $bb mount -t ext4 -o rw,noatime /dev/vdb /root/data
+[ ! -b /dev/vdc ] || $bb tar -x -f /dev/vdc -C /root
+for port in /sys/class/virtio-ports/*; do
+    [ -s "$port/name" ] || continue
+    $bb mkdir -p /dev/virtio-ports
+    $bb ln -s "../${port##*/}" "/dev/virtio-ports/$($bb cat "$port/name")"
+done
+$bb umount /sys
+$bb mount --move /dev /root/dev
+exec $bb switch_root /root /sbin/init
 """
 
 _BUILD_SECONDS = 1800.0
@@ -86,6 +96,7 @@ def _build(image: Image, settings: Settings) -> None:
         _customise(image, root)
         packages = _package_versions(root)
         kernel = _newest_kernel(root)
+        _unpack_modules(root, kernel)
         shutil.copy(root / "boot" / f"vmlinuz-{kernel}", work / "vmlinuz")
         _initrd(image, root, kernel, work)
         _disk(image, root, work / "root.img", log)
@@ -147,6 +158,11 @@ def _customise(image: Image, root: Path) -> None:
     (root / "root/.ssh").chmod(0o700)
     for key in (root / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
+    # systemd runs them all at each boot, and they look for what these servers do not have
+    masks = root / "etc/systemd/system-generators"
+    masks.mkdir(exist_ok=True)
+    for generator in (root / "usr/lib/systemd/system-generators").iterdir():
+        (masks / generator.name).symlink_to("/dev/null")
     for name in ("etc/hostname", "etc/machine-id"):
         (root / name).write_text("")
     for command in (
@@ -155,6 +171,16 @@ def _customise(image: Image, root: Path) -> None:
         ["passwd", "--delete", "root"],  # the console is the way in when all else fails
     ):
         run(["chroot", str(root), *command], timeout=60)
+
+
+def _unpack_modules(root: Path, kernel: str) -> None:
+    """Store the kernel's modules as they are: unpacking them takes seconds of each boot under emulation."""
+    packed = list((root / "lib/modules" / kernel).rglob("*.ko.xz"))
+    for path in packed:
+        path.with_suffix("").write_bytes(lzma.decompress(path.read_bytes()))
+        path.unlink()
+    if packed:
+        run(["chroot", str(root), "depmod", kernel], timeout=120)
 
 
 def _package_versions(root: Path) -> dict[str, str]:
@@ -172,11 +198,11 @@ def _newest_kernel(root: Path) -> str:
 def _initrd(image: Image, root: Path, kernel: str, work: Path) -> None:
     """Write an initial RAM disk with busybox and just the modules that reach the root disk."""
     tree = work / "initrd"
-    for folder in ("bin", "dev", "modules", "root"):
+    for folder in ("bin", "dev", "modules", "root", "sys"):
         (tree / folder).mkdir(parents=True)
     shutil.copy(root / "bin/busybox", tree / "bin/busybox")
     for number, module in enumerate(_with_dependencies(root, kernel, image.modules)):
-        (tree / "modules" / f"{number:02}-{module.name.split('.')[0]}.ko").write_bytes(_module(module))
+        (tree / "modules" / f"{number:02}-{module.name.split('.')[0]}.ko").write_bytes(module.read_bytes())
     init = tree / "init"
     init.write_text(_INIT)
     init.chmod(0o755)
@@ -198,11 +224,6 @@ def _with_dependencies(root: Path, kernel: str, wanted: tuple[str, ...]) -> list
         # modules.dep lists dependencies nearest first
         order += [item for item in (*reversed(needed), file) if item not in order]
     return [base / name for name in order]
-
-
-def _module(path: Path) -> bytes:
-    data = path.read_bytes()
-    return lzma.decompress(data) if path.suffix == ".xz" else data
 
 
 def _disk(image: Image, root: Path, target: Path, log: Path) -> None:

@@ -200,7 +200,7 @@ class Connection:
             return status
 
         try:
-            status = wait_for(ended, what=f"`{' '.join(argv)}` on {name}", timeout=timeout, interval=0.02)
+            status = wait_for(ended, what=f"`{' '.join(argv)}` on {name}", timeout=timeout, interval=0.05)
         except WaitTimeout:
             with contextlib.suppress(CommandError):
                 self.agent(name, "guest-exec", path="kill", arg=["-KILL", str(started["pid"])])

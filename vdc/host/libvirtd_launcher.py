@@ -28,6 +28,9 @@ def main(directory: Path, cache: Path) -> None:
         source.mkdir(parents=True, exist_ok=True)
         Path(place).mkdir(parents=True, exist_ok=True)
         subprocess.run(["mount", "--bind", str(source), place], check=True)
+    # What libvirt learnt about QEMU is valid only while CPUID says the same, and on some hosts each CPU says its own
+    # number in it: so ask the same CPU each time. libvirt lets guests run on all CPUs all the same.
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     os.execvp(  # noqa: S606
         "libvirtd",
         [

@@ -16,29 +16,56 @@ from types import MappingProxyType
 RECIPE_VERSION = 1
 """Raise when `vdc.host.images` builds something else from the same recipe."""
 
-_CONFIG_UNIT = """\
+_NETWORK_UNIT = """\
 [Unit]
-Description=Unpack this server's configuration from its config disk
+Description=Addresses of this server, from its config disk
 DefaultDependencies=no
-Before=sysinit.target systemd-sysctl.service systemd-networkd.service network-pre.target
-ConditionPathExists=/dev/vdc
+After=systemd-sysctl.service
+Before=network.target
+Wants=network.target
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=tar --extract --file=/dev/vdc --directory=/ --no-overwrite-dir
+ExecStart=ip -batch /etc/vdc/network
 
 [Install]
 WantedBy=sysinit.target
 """
 
-_BIRD_ORDER = """\
+_BIRD_EARLY = """\
 [Unit]
-After=vdc-config.service
+DefaultDependencies=no
+After=vdc-network.service systemd-journald.socket
+Conflicts=shutdown.target
+Before=shutdown.target
 
 [Service]
 Restart=always
 RestartSec=1
+
+[Install]
+WantedBy=sysinit.target
+"""
+
+# Debian has udev start the agent, which is late; its port is there before systemd is. It notes each poll for the end
+# of a command, hence the log level.
+_AGENT_UNIT = """\
+[Unit]
+Description=QEMU Guest Agent
+DefaultDependencies=no
+After=systemd-journald.socket
+Conflicts=shutdown.target
+Before=shutdown.target
+
+[Service]
+ExecStart=/usr/sbin/qemu-ga
+Restart=always
+RestartSec=0
+LogLevelMax=notice
+
+[Install]
+WantedBy=sysinit.target
 """
 
 _AUTOLOGIN = """\
@@ -47,12 +74,11 @@ ExecStart=
 ExecStart=-/sbin/agetty --autologin root --keep-baud 115200,57600,38400,9600 - $TERM
 """
 
-_FSTAB = "/dev/vdb /data ext4 noatime 0 0\n"
-
 _FILES = (
-    ("/etc/fstab", _FSTAB),
-    ("/etc/systemd/system/vdc-config.service", _CONFIG_UNIT),
-    ("/etc/systemd/system/bird.service.d/vdc.conf", _BIRD_ORDER),
+    ("/etc/fstab", ""),
+    ("/etc/systemd/system/vdc-network.service", _NETWORK_UNIT),
+    ("/etc/systemd/system/bird.service.d/vdc.conf", _BIRD_EARLY),
+    ("/etc/systemd/system/qemu-guest-agent.service", _AGENT_UNIT),
     ("/etc/systemd/system/serial-getty@ttyS0.service.d/vdc.conf", _AUTOLOGIN),
     ("/etc/systemd/journald.conf.d/vdc.conf", "[Journal]\nStorage=persistent\nSystemMaxUse=64M\n"),
 )
@@ -77,7 +103,13 @@ _PACKAGES = (
     "udev",
 )
 
-_ENABLED = ("vdc-config.service", "systemd-networkd.service", "bird.service", "ssh.service")
+_ENABLED = (
+    "vdc-network.service",
+    "bird.service",
+    "qemu-guest-agent.service",
+    "serial-getty@ttyS0.service",
+    "ssh.service",
+)
 
 _MASKED = (
     # the cluster brings its own unit, with its own data directory
@@ -92,12 +124,12 @@ _MASKED = (
     "fstrim.timer",
     "getty@tty1.service",
     "sshd-keygen.service",
-    "systemd-networkd-wait-online.service",
     "systemd-pstore.service",
     # not used by anything in these servers, and each costs a process or more at boot, dear under emulation
     "dev-hugepages.mount",
     "dev-mqueue.mount",
     "kmod-static-nodes.service",
+    "ldconfig.service",
     "modprobe@configfs.service",
     "modprobe@dm_mod.service",
     "modprobe@drm.service",
@@ -112,10 +144,18 @@ _MASKED = (
     "systemd-ask-password-console.path",
     "systemd-ask-password-wall.path",
     "systemd-binfmt.service",
+    "systemd-hostnamed.socket",
+    "systemd-journal-catalog-update.service",
     "systemd-modules-load.service",
     "systemd-network-generator.service",
+    "systemd-networkd-persistent-storage.service",
+    "systemd-networkd.service",
+    "systemd-networkd.socket",
     "systemd-remount-fs.service",
+    "systemd-sysext.socket",
     "systemd-sysusers.service",
+    "systemd-udev-load-credentials.service",
+    "systemd-update-done.service",
     "systemd-update-utmp-runlevel.service",
     "systemd-update-utmp.service",
 )
@@ -125,8 +165,8 @@ _MASKED = (
 class Image:
     """A root disk: a Debian suite with packages, files added, and units enabled or masked.
 
-    `files` are pairs of absolute path and text; `modules` are loaded by the initial RAM disk, which does nothing
-    but mount the root disk.
+    `files` are pairs of absolute path and text; `modules` are loaded by the initial RAM disk, which mounts the
+    root and the data disk, unpacks the config disk, and hands over to systemd.
     """
 
     name: str
@@ -136,7 +176,7 @@ class Image:
     files: tuple[tuple[str, str], ...] = _FILES
     enabled: tuple[str, ...] = _ENABLED
     masked: tuple[str, ...] = _MASKED
-    modules: tuple[str, ...] = ("virtio_pci", "virtio_blk")
+    modules: tuple[str, ...] = ("virtio_pci", "virtio_blk", "virtio_console", "virtio_net", "dummy")
     cmdline: str = (
         "root=/dev/vda rw console=ttyS0,115200 net.ifnames=0 fsck.mode=skip panic=0"
         " quiet loglevel=4 systemd.show_status=1"

@@ -63,10 +63,6 @@ def domain_xml(server: Server, release: str, context: PlanContext) -> str:
 
 def guest_files(server: Server, topology: Topology, context: PlanContext) -> Mapping[str, str]:
     """Return the files of a server's config disk: absolute guest path to text."""
-    networks = {
-        f"/etc/systemd/network/20-{port.interface}.network": render("guest-nic.network.j2", port=port)
-        for port in server.ports
-    }
     return {
         "/etc/hostname": f"{server.name}\n",
         "/etc/hosts": render("guest-hosts.j2", servers=topology.servers),
@@ -77,8 +73,6 @@ def guest_files(server: Server, topology: Topology, context: PlanContext) -> Map
             timers=to_servers(context.slowness),
             bfd_multiplier=BFD_MULTIPLIER,
         ),
-        "/etc/systemd/network/10-node0.netdev": render("guest-node0.netdev.j2"),
-        "/etc/systemd/network/10-node0.network": render("guest-node0.network.j2", server=server),
-        **networks,
+        "/etc/vdc/network": render("guest-network.j2", server=server),
         "/etc/sysctl.d/90-vdc.conf": render("guest-sysctl.conf.j2"),
     }
