@@ -55,7 +55,9 @@ def exec_(
 ) -> None:
     """Run a command on a device; exit with its status."""
     dc = _attached(context, name)
-    done = find_runner(dc, device).run(command, timeout=timeout, check=False, stdin=sys.stdin.read() if stdin else None)
+    done = find_runner(dc, device).run(
+        _plain(command), timeout=timeout, check=False, stdin=sys.stdin.read() if stdin else None
+    )
     typer.echo(done.stdout, nl=False)
     typer.echo(done.stderr, nl=False, err=True)
     raise typer.Exit(done.status)
@@ -78,7 +80,7 @@ def ssh(context: typer.Context, name: Instance, server: Server, command: MaybeCo
     from vdc.shell import replace
 
     pick("server", server, _servers(dc))
-    replace(ssh_argv(dc, server, command or []))
+    replace(ssh_argv(dc, server, _plain(command or [])))
 
 
 def logs(context: typer.Context, name: Instance, device: MaybeDevice = None, follow: Follow = False) -> None:
@@ -142,6 +144,11 @@ def ssh_argv(dc: DataCenter, server: str, command: Sequence[str]) -> list[str]:
             *((shlex.join(command),) if command else ()),
         ],
     )
+
+
+def _plain(command: Sequence[str]) -> Sequence[str]:
+    """Return a command without the `--` before it, which is left in where options are passed on."""
+    return command[1:] if command[:1] == ["--"] else command
 
 
 def _servers(dc: DataCenter) -> list[str]:

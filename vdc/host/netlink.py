@@ -17,12 +17,15 @@ from typing import Any, TypeVar
 from pyroute2 import IPRoute, netns
 from pyroute2.netlink.exceptions import NetlinkError
 
-from vdc.errors import BuildError
+from vdc.errors import BuildError, CommandError
 from vdc.plan.resources import Bridge, DefaultRoute, Loopback, Namespace, Plug, Tap, Veth
+from vdc.shell import run
 
 T = TypeVar("T")
 
 NETNS_DIR = Path("/run/netns")
+
+_BATCH_SECONDS = 120.0
 
 # <linux/if_tun.h>
 _TUNSETIFF = 0x400454CA
@@ -57,24 +60,20 @@ def inode(name: str) -> int | None:
 
 def create_namespaces(wanted: Sequence[Namespace]) -> None:
     """Create the namespaces, with their loopback up and forwarding as they want it."""
+    _ip_netns("add", [namespace.name for namespace in wanted])
     for namespace in wanted:
-        try:
-            netns.create(namespace.name)
-        except OSError as error:
-            raise BuildError(namespace.id, str(error)) from error
         settings = {**_SYSCTLS, "net/ipv4/ip_forward": "1" if namespace.forwarding else "0"}
-        inside(namespace.name, lambda settings=settings: _write_sysctls(settings))  # type: ignore[misc]
-        with _socket(namespace.name) as kernel:
+
+        def set_up(kernel: Any, settings: Mapping[str, str] = settings) -> None:
+            _write_sysctls(settings)
             kernel.link("set", index=1, state="up")
+
+        _with_kernel(namespace.name, set_up)
 
 
 def remove_namespaces(names: Iterable[str]) -> None:
     """Remove namespaces, and with them every link in them; those that are gone already are fine."""
-    for name in names:
-        try:
-            netns.remove(name)
-        except FileNotFoundError:
-            continue
+    _ip_netns("delete", [name for name in names if (NETNS_DIR / name).exists()])
 
 
 def inside(name: str, action: Callable[[], T]) -> T:
@@ -84,7 +83,8 @@ def inside(name: str, action: Callable[[], T]) -> T:
 
     def work() -> None:
         try:
-            netns.setns(name, flags=0)
+            # flags=0: the default would silently create a namespace that is not there
+            netns.setns(name, flags=0, fork=False)
             result.append(action())
         except BaseException as error:  # noqa: BLE001 - carried over to the caller's thread
             failure.append(error)
@@ -99,40 +99,47 @@ def inside(name: str, action: Callable[[], T]) -> T:
 
 def create_bridges(bridges: Sequence[Bridge]) -> None:
     """Create bridges, up, without spanning tree and without the delay it would bring."""
-    for name, group in _grouped(bridges, lambda bridge: bridge.netns).items():
-        with _socket(name) as kernel:
-            for bridge in group:
-                with _building(bridge.id):
-                    kernel.link("add", ifname=bridge.name, kind="bridge", br_stp_state=0, br_forward_delay=0)
-                    kernel.link("set", index=_index(kernel, bridge.name), state="up")
+
+    def create(kernel: Any, group: Sequence[Bridge]) -> None:
+        for bridge in group:
+            with _building(bridge.id):
+                kernel.link("add", ifname=bridge.name, kind="bridge", br_stp_state=0, br_forward_delay=0)
+                kernel.link("set", index=_index(kernel, bridge.name), state="up")
+
+    _each_namespace(bridges, lambda bridge: bridge.netns, create)
 
 
 def create_taps(taps: Sequence[Tap]) -> None:
     """Create persistent taps and put them on their bridges, up."""
-    for name, group in _grouped(taps, lambda tap: tap.netns).items():
-        inside(name, lambda group=group: _persist_taps(group))  # type: ignore[misc]
-        with _socket(name) as kernel:
-            for tap in group:
-                with _building(tap.id):
-                    master = _index(kernel, tap.bridge)
-                    kernel.link("set", index=_index(kernel, tap.name), master=master, state="up")
+
+    def create(kernel: Any, group: Sequence[Tap]) -> None:
+        for tap in group:
+            with _building(tap.id):
+                _persist_tap(tap)
+                master = _index(kernel, tap.bridge)
+                kernel.link("set", index=_index(kernel, tap.name), master=master, state="up")
+
+    _each_namespace(taps, lambda tap: tap.netns, create)
 
 
 def create_veths(veths: Sequence[Veth]) -> None:
     """Create veth pairs straight between their namespaces, then give each end its addresses or its bridge."""
-    for name, group in _grouped(veths, lambda veth: veth.a.netns).items():
-        with _socket(name) as kernel:
-            for veth in group:
-                with _building(veth.id):
-                    peer = {"ifname": veth.b.name, "net_ns_fd": veth.b.netns}
-                    kernel.link("add", ifname=veth.a.name, kind="veth", peer=peer)
+
+    def create(kernel: Any, group: Sequence[Veth]) -> None:
+        for veth in group:
+            with _building(veth.id), (NETNS_DIR / veth.b.netns).open() as other:
+                peer = {"ifname": veth.b.name, "net_ns_fd": other.fileno()}
+                kernel.link("add", ifname=veth.a.name, kind="veth", peer=peer)
+
+    def set_up(kernel: Any, group: Sequence[Plug]) -> None:
+        indexes = _indexes(kernel)
+        for plug in group:
+            with _building(f"veth:{plug.netns}/{plug.name}"):
+                _set_up(kernel, plug, indexes)
+
+    _each_namespace(veths, lambda veth: veth.a.netns, create)
     plugs = [plug for veth in veths for plug in (veth.a, veth.b)]
-    for name, ends in _grouped(plugs, lambda plug: plug.netns).items():
-        with _socket(name) as kernel:
-            indexes = _indexes(kernel)
-            for plug in ends:
-                with _building(f"veth:{plug.netns}/{plug.name}"):
-                    _set_up(kernel, plug, indexes)
+    _each_namespace(plugs, lambda plug: plug.netns, set_up)
 
 
 def _set_up(kernel: Any, plug: Plug, indexes: Mapping[str, int]) -> None:
@@ -145,20 +152,26 @@ def _set_up(kernel: Any, plug: Plug, indexes: Mapping[str, int]) -> None:
 
 def add_loopbacks(loopbacks: Sequence[Loopback]) -> None:
     """Put addresses on the loopbacks of namespaces."""
-    for loopback in loopbacks:
-        with _socket(loopback.netns) as kernel, _building(loopback.id):
-            for address in loopback.addresses:
-                _add_address(kernel, 1, address)
+
+    def add(kernel: Any, group: Sequence[Loopback]) -> None:
+        for loopback in group:
+            with _building(loopback.id):
+                for address in loopback.addresses:
+                    _add_address(kernel, 1, address)
+
+    _each_namespace(loopbacks, lambda loopback: loopback.netns, add)
 
 
 def add_default_routes(routes: Sequence[DefaultRoute]) -> None:
     """Give namespaces a default route over all its gateways."""
-    for route in routes:
-        with _socket(route.netns) as kernel, _building(route.id):
-            if len(route.gateways) == 1:
-                kernel.route("add", dst="0.0.0.0/0", gateway=route.gateways[0])
-            else:
-                kernel.route("add", dst="0.0.0.0/0", multipath=[{"gateway": hop} for hop in route.gateways])
+
+    def add(kernel: Any, group: Sequence[DefaultRoute]) -> None:
+        for route in group:
+            with _building(route.id):
+                hops = [{"gateway": hop} for hop in route.gateways]
+                kernel.route("add", dst="0.0.0.0/0", **(hops[0] if len(hops) == 1 else {"multipath": hops}))
+
+    _each_namespace(routes, lambda route: route.netns, add)
 
 
 def set_links(name: str, interfaces: Iterable[str] | None, *, up: bool) -> None:
@@ -166,25 +179,26 @@ def set_links(name: str, interfaces: Iterable[str] | None, *, up: bool) -> None:
 
     The other end of a veth pair loses or regains its carrier with it.
     """
-    with _socket(name) as kernel:
+
+    def switch(kernel: Any) -> None:
         indexes = _indexes(kernel)
         for interface in interfaces if interfaces is not None else sorted(set(indexes) - {"lo"}):
             kernel.link("set", index=indexes[interface], state="up" if up else "down")
 
+    _with_kernel(name, switch)
+
 
 def carriers(name: str) -> Mapping[str, bool]:
     """Return, for every interface of a namespace but its loopback, whether it is up and has a carrier."""
-    with _socket(name) as kernel:
+
+    def look(kernel: Any) -> Mapping[str, bool]:
         return {
             link.get("ifname"): link.get("state") == "up" and bool(link.get("carrier"))
             for link in kernel.get_links()
             if link["index"] != 1
         }
 
-
-def _persist_taps(taps: Iterable[Tap]) -> None:
-    for tap in taps:
-        _persist_tap(tap)
+    return _with_kernel(name, look)
 
 
 def _persist_tap(tap: Tap) -> None:
@@ -207,11 +221,41 @@ def _write_sysctls(settings: Mapping[str, str]) -> None:
             path.write_text(value)
 
 
-@contextmanager
-def _socket(name: str) -> Iterator[Any]:
-    # flags=0: the default would silently create a namespace that is not there
-    with IPRoute(netns=name, flags=0) as kernel:
-        yield kernel
+def _ip_netns(verb: str, names: Sequence[str]) -> None:
+    """Add or delete named namespaces, all in one process."""
+    try:
+        run(["ip", "-batch", "-"], stdin="".join(f"netns {verb} {name}\n" for name in names), timeout=_BATCH_SECONDS)
+    except CommandError as error:
+        raise BuildError(f"namespaces {', '.join(names)}", error.output.strip()) from error
+
+
+def _each_namespace(
+    items: Iterable[T], namespace: Callable[[T], str], action: Callable[[Any, Sequence[T]], None]
+) -> None:
+    """Call `action` with a netlink socket of each namespace and the items that belong there."""
+    groups: dict[str, list[T]] = {}
+    for item in items:
+        groups.setdefault(namespace(item), []).append(item)
+    for name, group in groups.items():
+
+        def act(kernel: Any, group: Sequence[T] = group) -> None:
+            action(kernel, group)
+
+        _with_kernel(name, act)
+
+
+def _with_kernel(name: str, action: Callable[[Any], T]) -> T:
+    """Call `action` inside a namespace, with a netlink socket of it.
+
+    The socket is opened on the thread that is in the namespace. pyroute2's own way (`netns=`) forks a copy of this
+    process for it and ends that by SIGTERM, which a handler of ours would take for its own.
+    """
+
+    def work() -> T:
+        with IPRoute() as kernel:
+            return action(kernel)
+
+    return inside(name, work)
 
 
 @contextmanager
@@ -236,10 +280,3 @@ def _index(kernel: Any, name: str) -> int:
 
 def _indexes(kernel: Any) -> dict[str, int]:
     return {link.get("ifname"): int(link["index"]) for link in kernel.get_links()}
-
-
-def _grouped(items: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]]:
-    groups: dict[str, list[T]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return groups
