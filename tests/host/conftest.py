@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
 from vdc.datacenter import lifecycle
 from vdc.errors import InputError
-from vdc.host import netlink
-from vdc.settings import Settings
+from vdc.host import claims, netlink
+from vdc.settings import STATE_DIR, Settings
 from vdc.shell import Completed, run
 from vdc.steps import Steps
 
@@ -32,12 +31,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def settings() -> Iterator[Settings]:
-    """A state directory of these tests' own, with a path short enough for sockets; images come from the cache."""
-    with TemporaryDirectory(prefix="vdc-host-") as folder:
-        mine = replace(Settings.from_environment(), state_dir=Path(folder))
-        yield mine
-        for name in lifecycle.instances(mine):
-            lifecycle.down(name, mine, Steps())
+    """A state directory of these tests' own, with known to the next run of them; images come from the cache."""
+    mine = replace(Settings.from_environment(), state_dir=STATE_DIR.with_name("vdc-test"))
+    # what a killed run of these tests left
+    for name in lifecycle.instances(mine):
+        lifecycle.down(name, mine, Steps())
+    mine.state_dir.mkdir(parents=True, exist_ok=True)
+    yield mine
+    for name in lifecycle.instances(mine):
+        lifecycle.down(name, mine, Steps())
+    mine.state_dir.rmdir()
 
 
 class Command:
@@ -68,8 +71,10 @@ def traces(name: str, settings: Settings) -> list[str]:
     """Return everything on this host that belongs to a data centre: namespaces, processes, mounts, files, links."""
     directory = settings.state_dir / name
     found = [f"namespace {each}" for each in netlink.namespaces(f"vdc-{name}")]
-    if directory.exists():
-        found.append(f"directory {directory}")
+    files = (directory, *settings.state_dir.glob(f".{name}.*"))
+    found += [f"file {path}" for path in files if path.exists()]
+    if claims.owner(name) is not None:
+        found.append(f"claim of {name}")
     found += [f"mount {line}" for line in Path("/proc/mounts").read_text().splitlines() if f"{directory}/" in line]
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from os import devnull
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +20,7 @@ from vdc.host import netlink, processes
 from vdc.model.expand import expand
 from vdc.model.load import load
 from vdc.settings import Settings
-from vdc.shell import start
+from vdc.shell import run, start
 from vdc.steps import Steps
 from vdc.wait import NotYet, wait_for
 
@@ -94,8 +96,9 @@ def namespaces(count: int) -> Callable[[str, Settings], bool]:
 
 def birds(count: int) -> Callable[[str, Settings], bool]:
     def running(name: str, _: Settings) -> bool:
-        inodes = {netlink.inode(each) for each in netlink.namespaces(f"vdc-{name}")} - {None}
-        return sum(processes.command(pid) == "bird" for pid in processes.living(inodes)) >= count  # type: ignore[arg-type]
+        own = {netlink.identity(each) for each in netlink.namespaces(f"vdc-{name}")}
+        alive = processes.living({each for each in own if each is not None})
+        return sum(processes.command(pid) == "bird" for pid in alive) >= count
 
     return running
 
@@ -118,7 +121,7 @@ def kill_up(name: str, moment: str, settings: Settings, vdc: Command) -> None:
         if not MOMENTS[moment](name, settings):
             raise NotYet(moment)
 
-    with (settings.state_dir.with_suffix(".out")).open("wb") as output:
+    with Path(devnull).open("wb") as output:
         process = start([*vdc.argv, "up", str(FABRIC), "--name", name], output=output, env=vdc.environment)
         wait_for(now, what=moment, timeout=60, interval=0.001)
         process.kill()
@@ -153,3 +156,63 @@ def test_the_next_up_clears_what_a_killed_one_left(settings: Settings, vdc: Comm
     vdc("up", str(FABRIC), "--name", "t-again")
     vdc("down", "t-again")
     assert traces("t-again", settings) == []
+
+
+def test_status_of_a_half_built_one_says_that_it_is_down(settings: Settings, vdc: Command, gone: list[str]) -> None:
+    gone.append("t-half")
+    kill_up("t-half", "half of the namespaces are made", settings, vdc)
+    said = json.loads(vdc("status", "t-half", "--json", status=1).stdout)[0]
+    assert said["state"] == "down"
+    vdc("down", "t-half")
+
+
+def test_directories_that_are_not_ours_are_let_alone(settings: Settings, vdc: Command) -> None:
+    foreign = settings.state_dir / "foreign"
+    foreign.mkdir()
+    (foreign / "precious").write_text("x")
+    try:
+        vdc("gc")
+        done = vdc("up", str(FABRIC), "--name", "foreign", status=2)
+        assert "is not a run directory of vdc" in done.stderr
+        assert (foreign / "precious").read_text() == "x"
+        assert netlink.namespaces("vdc-foreign") == ()
+    finally:
+        (foreign / "precious").unlink()
+        foreign.rmdir()
+
+
+def test_a_name_that_another_state_directory_uses_is_refused_and_that_one_is_let_alone(
+    fabric: LiveDataCenter, vdc: Command, tmp_path: Path
+) -> None:
+    environment = vdc.environment | {"VDC_STATE_DIR": str(tmp_path)}
+    done = run([*vdc.argv, "up", str(FABRIC), "--name", fabric.name], timeout=60, check=False, env=environment)
+    assert done.status in {2, 3}, done.stderr
+    assert fabric.name in done.stderr
+    assert differences(fabric) == ()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_reboot_of_the_host_left_does_not_stand_in_the_way(
+    settings: Settings, vdc: Command, gone: list[str]
+) -> None:
+    gone.append("t-boot")
+    vdc("up", str(FABRIC), "--name", "t-boot")
+    mark = settings.state_dir / "t-boot" / "up.json"
+    mark.write_text(json.dumps(json.loads(mark.read_text()) | {"boot": "another"}))
+    vdc("up", str(FABRIC), "--name", "t-boot")
+    vdc("down", "t-boot")
+    assert traces("t-boot", settings) == []
+
+
+def test_gc_removes_one_whose_owner_died_and_not_one_whose_owner_lives(
+    settings: Settings, vdc: Command, gone: list[str]
+) -> None:
+    gone.append("t-tied")
+    plan = lifecycle.prepare(expand(load(FABRIC)), "t-tied", settings, Steps())
+    lifecycle.up(plan, settings, Steps(), tied=True)
+    assert "t-tied" not in vdc("gc").stdout, "its owner, this process, is alive"
+    mark = settings.state_dir / "t-tied" / "up.json"
+    up = json.loads(mark.read_text())
+    mark.write_text(json.dumps(up | {"owner": [up["owner"][0], up["owner"][1] - 1]}))
+    assert "t-tied" in vdc("gc").stdout
+    assert traces("t-tied", settings) == []

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 from collections.abc import Iterator
+from os import devnull
 from pathlib import Path
 
 import pytest
@@ -127,12 +128,12 @@ def test_down_leaves_nothing_after_a_kill_while_guests_start(settings: Settings,
     gone.append("t-guest")
 
     def guest_runs() -> None:
-        inode = netlink.inode("vdc-t-guest")
-        alive = processes.living({inode}) if inode is not None else ()
+        namespace = netlink.identity("vdc-t-guest")
+        alive = processes.living({namespace}) if namespace is not None else ()
         if not any(processes.command(pid).startswith("qemu-system") for pid in alive):
             raise NotYet("no guest yet")
 
-    with settings.state_dir.with_suffix(".out").open("wb") as output:
+    with Path(devnull).open("wb") as output:
         process = start([*vdc.argv, "up", str(ONE), "--name", "t-guest"], output=output, env=vdc.environment)
         wait_for(guest_runs, what="a guest", timeout=120, interval=0.01)
         process.kill()

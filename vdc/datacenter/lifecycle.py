@@ -1,8 +1,9 @@
 """The life of a data centre: prepared, up, attached to, down, and cleaned up after a crash.
 
-Ownership comes before creation: the run directory is made and holds the plan before anything else exists, and
-everything else is either a file in it, a namespace whose name follows from the instance's, or a process in such a
-namespace. So `down` needs nothing but the name, at any moment, after any death.
+Ownership comes before creation. A run directory comes into being with the plan in it, by one rename; then the name
+is claimed on this host; and everything else is a file in that directory, a namespace whose name follows from the
+instance's, or a process in such a namespace. So `down` needs nothing but the name, at any moment, after any death.
+Nothing that has no plan in it is ever taken for a run directory.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from vdc.datacenter.convergence import wait_converged
-from vdc.datacenter.live import PLAN, UP, LiveDataCenter, held
+from vdc.datacenter.live import PLAN, UP, LiveDataCenter, boot_id, held, is_up, process_identity
 from vdc.errors import DirtyError, InputError
-from vdc.host import accelerator, engine, images, netlink, preflight, processes
+from vdc.host import accelerator, claims, engine, images, netlink, preflight, processes
 from vdc.host.engine import Build
 from vdc.model.topology import Topology
 from vdc.plan.plan import Plan, PlanContext, make_plan
@@ -26,47 +28,74 @@ from vdc.plan.resources import Domain
 from vdc.settings import Settings
 from vdc.steps import Steps
 
+_NEW, _GONE = ".new", ".gone"
+"""Ends of the names, hidden by a dot, of run directories that are being made or deleted."""
 
-def prepare(topology: Topology, name: str | None, settings: Settings, steps: Steps) -> Plan:
-    """Return the plan of a topology for this host: checked, its image in the cache, its accelerator probed.
+
+def prepare(
+    topology: Topology, name: str | None, settings: Settings, steps: Steps, *, releases: Sequence[str] = ()
+) -> Plan:
+    """Return the plan of a topology for this host: checked, its images in the cache, its accelerator probed.
+
+    `releases` are images that are needed besides the topology's, for upgrades.
 
     Raises:
         InputError: the name is not one, or such a data centre is up already.
         HostError: this host cannot hold it; nothing was built.
     """
     instance = name or topology.name
-    draft = make_plan(topology, _context(instance, settings, "tcg", 1.0))
-    if (draft.context.run_directory / UP).exists():
-        raise InputError(f"{instance} is up already", hint=f"`vdc down {instance}`, or another --name")
+    draft = make_plan(topology, _context(instance, settings, None))
+    _refuse_if_up(draft)
     with steps.step("check the host"):
         preflight.check(draft, settings)
     if not topology.servers:
         return draft
-    images.ensure(topology.release, settings, steps)
+    for release in dict.fromkeys((topology.release, *releases)):
+        images.ensure(release, settings, steps)
     with steps.step("probe the accelerator"):
         found = accelerator.probe(settings)
-    return make_plan(topology, _context(instance, settings, found.kind, found.slowness))
+    return make_plan(topology, _context(instance, settings, found))
 
 
-def up(plan: Plan, settings: Settings, steps: Steps, *, retain: bool = False) -> LiveDataCenter:
+def up(plan: Plan, settings: Settings, steps: Steps, *, retain: bool = False, tied: bool = False) -> LiveDataCenter:
     """Build a data centre, and return when it routes as its topology says and every server answers.
 
-    What failed is rolled back, unless `retain`.
+    What failed is rolled back, unless `retain`. One that is `tied` to this process is a leftover when the process
+    is dead, which the next `up` of that name or `gc` removes.
 
     Raises:
-        InputError: it is up already.
+        InputError: it is up already, or its name is taken.
         BuildError, WaitTimeout: naming the resource or the fact, and the reason.
     """
+    return create(plan, settings, steps, _build, retain=retain, tied=tied)
+
+
+def create(
+    plan: Plan,
+    settings: Settings,
+    steps: Steps,
+    build: Callable[[LiveDataCenter], dict[str, float]],
+    *,
+    retain: bool = False,
+    tied: bool = False,
+) -> LiveDataCenter:
+    """Make a run directory and let `build` fill it; it returns the seconds its phases took. Else as `up`."""
     directory = plan.context.run_directory
-    if (directory / UP).exists():
-        raise InputError(f"{plan.instance} is up already", hint=f"`vdc down {plan.instance}`, or another --name")
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    directory.parent.mkdir(parents=True, exist_ok=True)
     with held(directory):
-        if any(directory.iterdir()):
+        _refuse_if_up(plan)
+        if plan.instance in instances(settings):
             with steps.step("clear what a crash left"):
-                _remove(plan.instance, directory, keep_directory=True)
+                _remove(plan.instance, directory)
         with _rolled_back(plan, retain=retain):
-            return _build(plan, settings, steps)
+            _make_run_directory(plan)
+            claims.claim(plan.instance, directory)
+            dc = LiveDataCenter(plan=plan, settings=settings, steps=steps)
+            dc.recorder.start()
+            seconds = build(dc)
+        owner = process_identity(os.getpid()) if tied else None
+        _write_durably(directory / UP, json.dumps({"boot": boot_id(), "owner": owner, "seconds": seconds}))
+        return dc
 
 
 def attach(name: str, settings: Settings, steps: Steps) -> LiveDataCenter:
@@ -77,9 +106,8 @@ def attach(name: str, settings: Settings, steps: Steps) -> LiveDataCenter:
     """
     path = settings.state_dir / name / PLAN
     if not path.exists():
-        there = ", ".join(instances(settings)) or "none"
-        raise InputError(f"no data centre {name!r}", hint=f"there are: {there}")
-    return LiveDataCenter(plan=Plan.from_json(path.read_text()), settings=settings, steps=steps)
+        raise _no_such(name, settings)
+    return LiveDataCenter(plan=Plan.from_json(path.read_text(encoding="utf-8")), settings=settings, steps=steps)
 
 
 def down(name: str, settings: Settings, steps: Steps) -> None:
@@ -89,67 +117,95 @@ def down(name: str, settings: Settings, steps: Steps) -> None:
         InputError: there is none of this name.
         DirtyError: another process is building it or taking it down.
     """
-    directory = settings.state_dir / name
     if name not in instances(settings):
-        raise InputError(f"no data centre {name!r}", hint=f"there are: {', '.join(instances(settings)) or 'none'}")
+        raise _no_such(name, settings)
+    directory = settings.state_dir / name
     with held(directory), steps.step(f"take {name} down"):
         _remove(name, directory)
 
 
 def gc(settings: Settings, steps: Steps) -> tuple[str, ...]:
-    """Remove data centres that never came up and that nobody is building; return their names."""
+    """Remove data centres that are not up and that nobody is building; return their names."""
+    images.clean(settings)
     cleaned = []
     for name in instances(settings):
-        if not (settings.state_dir / name / UP).exists():
-            try:
-                down(name, settings, steps)
-            except DirtyError:
-                continue  # it is being built right now
-            cleaned.append(name)
+        directory = settings.state_dir / name
+        with suppress(DirtyError), held(directory):  # else it is being built right now
+            if not is_up(directory):
+                with steps.step(f"remove what is left of {name}"):
+                    _remove(name, directory)
+                cleaned.append(name)
     return tuple(cleaned)
 
 
 def instances(settings: Settings) -> tuple[str, ...]:
-    """Return the names of all data centres of this host, whole or not."""
+    """Return the names of all data centres of this host, whole or not, also those half made or half deleted."""
     if not settings.state_dir.is_dir():
         return ()
-    return tuple(sorted(path.name for path in settings.state_dir.iterdir() if path.is_dir()))
+    found = set()
+    for path in settings.state_dir.iterdir():
+        if path.name.startswith(".") and path.suffix in {_NEW, _GONE}:
+            found.add(path.stem[1:])
+        elif (path / PLAN).exists():
+            found.add(path.name)
+    return tuple(sorted(found))
 
 
-def _context(instance: str, settings: Settings, accelerator_kind: str, slowness: float) -> PlanContext:
+def seconds(dc: LiveDataCenter) -> dict[str, float]:
+    """Return the seconds that the phases of coming up took, by phase."""
+    took: dict[str, float] = json.loads((dc.run_directory / UP).read_text(encoding="utf-8"))["seconds"]
+    return took
+
+
+def _context(instance: str, settings: Settings, found: accelerator.Acceleration | None) -> PlanContext:
     return PlanContext(
         instance=instance,
         state_dir=settings.state_dir,
         cache_dir=settings.cache_dir,
-        accelerator="kvm" if accelerator_kind == "kvm" else "tcg",
-        slowness=slowness,
+        accelerator=found.kind if found else "tcg",
+        slowness=found.slowness if found else 1.0,
     )
 
 
-def _build(plan: Plan, settings: Settings, steps: Steps) -> LiveDataCenter:
-    dc = LiveDataCenter(plan=plan, settings=settings, steps=steps)
-    _write_durably(dc.run_directory / PLAN, plan.to_json())
-    dc.recorder.start()
-    build = Build(plan=plan, settings=settings, secrets=dc.secrets)
-    seconds = {}
-    start = time.monotonic()
-    with steps.step("build the fabric"):
+def _no_such(name: str, settings: Settings) -> InputError:
+    return InputError(f"no data centre {name!r}", hint=f"there are: {', '.join(instances(settings)) or 'none'}")
+
+
+def _refuse_if_up(plan: Plan) -> None:
+    if is_up(plan.context.run_directory):
+        raise InputError(f"{plan.instance} is up already", hint=f"`vdc down {plan.instance}`, or another --name")
+
+
+@dataclass(slots=True)
+class _Stopwatch:
+    """Seconds since it was made, by the name of what had been reached."""
+
+    start: float
+    reached: dict[str, float]
+
+    def reach(self, what: str) -> None:
+        self.reached[what] = round(time.monotonic() - self.start, 2)
+
+
+def _build(dc: LiveDataCenter) -> dict[str, float]:
+    watch = _Stopwatch(time.monotonic(), {})
+    build = Build(plan=dc.plan, settings=dc.settings, secrets=dc.secrets)
+    with dc.steps.step("build the fabric"):
         engine.apply(build, only=lambda resource: not isinstance(resource, Domain))
-    with steps.step("wait for the fabric to converge"):
+    with dc.steps.step("wait for the fabric to converge"):
         wait_converged(dc, down=tuple(dc.servers))
-    seconds["fabric"] = round(time.monotonic() - start, 2)
-    if plan.topology.servers:
-        with steps.step("start the servers"):
+    watch.reach("fabric")
+    if dc.topology.servers:
+        with dc.steps.step("start the servers"):
             engine.apply(build, only=lambda resource: isinstance(resource, Domain))
         for machine in dc.servers.values():
-            with steps.step(f"wait for {machine.name} to answer"):
+            with dc.steps.step(f"wait for {machine.name} to answer"):
                 machine.wait_answering()
-        seconds["answering"] = round(time.monotonic() - start, 2)
-        with steps.step("wait for everything to converge"):
+        watch.reach("answering")
+        with dc.steps.step("wait for everything to converge"):
             wait_converged(dc)
-    seconds["up"] = round(time.monotonic() - start, 2)
-    _write_durably(dc.run_directory / UP, json.dumps(seconds))
-    return dc
+    watch.reach("up")
+    return watch.reached
 
 
 @contextmanager
@@ -167,25 +223,41 @@ def _rolled_back(plan: Plan, *, retain: bool) -> Iterator[None]:
         raise
 
 
-def _remove(name: str, directory: Path, *, keep_directory: bool = False) -> None:
+def _make_run_directory(plan: Plan) -> None:
+    directory = plan.context.run_directory
+    new = directory.with_name(f".{directory.name}{_NEW}")
+    new.mkdir(mode=0o700)
+    _write_durably(new / PLAN, plan.to_json())
+    try:
+        new.rename(directory)
+    except OSError as error:
+        raise InputError(
+            f"{directory} is there, and is not a run directory of vdc", hint="choose another --name"
+        ) from error
+
+
+def _remove(name: str, directory: Path) -> None:
     """End every process, remove every namespace, and delete every file of a data centre, in this order."""
     (directory / UP).unlink(missing_ok=True)
-    # an instance name has no dot in it, so these are exactly ours
-    own = [
-        each for each in netlink.namespaces(f"vdc-{name}") if each == f"vdc-{name}" or each.startswith(f"vdc-{name}.")
-    ]
-    inodes = {inode for each in own if (inode := netlink.inode(each)) is not None}
-    processes.end_all(inodes)
-    netlink.remove_namespaces(own)
-    for path in directory.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    if not keep_directory:
-        directory.rmdir()
+    if claims.owner(name) == directory:
+        # an instance name has no dot in it, so these are exactly ours
+        prefix = f"vdc-{name}"
+        own = [each for each in netlink.namespaces(prefix) if each == prefix or each.startswith(f"{prefix}.")]
+        processes.end_all({found for each in own if (found := netlink.identity(each)) is not None})
+        netlink.remove_namespaces(own)
+    gone = directory.with_name(f".{directory.name}{_GONE}")
+    for leftover in (gone, directory.with_name(f".{directory.name}{_NEW}")):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+    if (directory / PLAN).exists():
+        directory.rename(gone)
+        shutil.rmtree(gone)
+    claims.release(name, directory)
 
 
 def _write_durably(path: Path, text: str) -> None:
     part = path.with_suffix(".part")
-    with part.open("w") as file:
+    with part.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

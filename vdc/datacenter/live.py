@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -69,7 +70,7 @@ class LiveDataCenter:
         """Every server, by name."""
         if not self.topology.servers:
             return {}
-        connection = libvirtd.connect(engine.libvirt_uri(self.plan, self.settings))
+        connection = libvirtd.connect(engine.libvirt_uri(self.plan))
         return {
             spec.name: LiveMachine(
                 spec=spec, plan=self.plan, libvirt=connection, recorder=self.recorder, slowness=self.slowness
@@ -111,21 +112,59 @@ class LiveDataCenter:
         return daemon
 
 
+def is_up(run_directory: Path) -> bool:
+    """Return whether a data centre came up, since this host booted, and belongs to nobody who died."""
+    try:
+        up = json.loads((run_directory / UP).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return False
+    return up["boot"] == boot_id() and (up["owner"] is None or up["owner"] == process_identity(up["owner"][0]))
+
+
+def boot_id() -> str:
+    """Return the boot ID of this host (random(4)): nothing that ran before it changed runs now."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def process_identity(pid: int) -> list[int] | None:
+    """Return a process's id and start time (proc(5), field 22), which no later process shares; None if it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return [pid, int(stat.rpartition(")")[2].split()[19])]
+
+
 @contextmanager
 def held(run_directory: Path) -> Iterator[None]:
     """Hold the lock of a run directory, which building and taking down need; the kernel frees it on any death.
 
+    The lock is of a file beside the directory, which comes and goes.
+
     Raises:
         DirtyError: another process holds it.
     """
-    handle = os.open(run_directory, os.O_RDONLY | os.O_DIRECTORY)
+    path = run_directory.with_name(f".{run_directory.name}.lock")
+    handle = _open_lock(path)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
-    except BlockingIOError as error:
-        raise DirtyError(
-            f"{run_directory.name} is being built or taken down by another process",
-            hint="wait until it is done, or end that process",
-        ) from error
     finally:
+        # whoever opens it from now on makes another file; whoever has it open already sees that it is not the one
+        path.unlink(missing_ok=True)
         os.close(handle)
+
+
+def _open_lock(path: Path) -> int:
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.fstat(handle).st_ino == path.stat().st_ino:
+                return handle
+            os.close(handle)
+        except BlockingIOError as error:
+            os.close(handle)
+            raise DirtyError(
+                f"{path.name[1:-5]} is being built or taken down by another process",
+                hint="wait until it is done, or end that process",
+            ) from error

@@ -103,8 +103,8 @@ class LiveRouter:
 
     def birds(self) -> list[int]:
         """Return the process ids of its BIRD: one, or none."""
-        inode = netlink.inode(self.daemon.netns)
-        alive = processes.living({inode}) if inode is not None else ()
+        namespace = netlink.identity(self.daemon.netns)
+        alive = processes.living({namespace}) if namespace is not None else ()
         return [pid for pid in alive if processes.command(pid) == "bird"]
 
     def _set_server_links(self, *, up: bool) -> None:

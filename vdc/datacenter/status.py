@@ -8,7 +8,7 @@ from typing import Literal
 
 from vdc.datacenter.api import Power, SessionState, Speaker
 from vdc.datacenter.convergence import differences
-from vdc.datacenter.live import UP, LiveDataCenter
+from vdc.datacenter.live import LiveDataCenter, is_up
 from vdc.errors import VdcError
 
 
@@ -36,7 +36,7 @@ class Status:
 def status(dc: LiveDataCenter) -> Status:
     """Ask every device of a data centre how it is."""
     rows = tuple(_rows(dc))
-    if not (dc.run_directory / UP).exists():
+    if not is_up(dc.run_directory):
         state: Literal["up", "degraded", "down"] = "down"
         reasons: tuple[str, ...] = ("it never came up, or is being built or taken down",)
     else:

@@ -13,22 +13,20 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from vdc.errors import HostError, WaitTimeout
+from vdc.plan.emulation import CPU_MODEL, CPU_WITHOUT
 from vdc.plan.images import IMAGES, Image
 from vdc.settings import Settings
 from vdc.shell import run
-
-REFERENCE_SECONDS: Final = {"debian-12": 2.0, "debian-13": 2.6}
-"""Seconds for the kernel of each image to boot on the host whose slowness is 1.0: two cores at 2.x GHz, TCG."""
 
 _KVM_SECONDS = 10.0
 _TCG_SECONDS = 120.0
 _PROOF = "Unable to mount root fs"
 
 _KVM = ["-accel", "kvm", "-cpu", "host"]
-_TCG = ["-accel", "tcg", "-cpu", "qemu64"]
+_TCG = ["-accel", "tcg", "-cpu", ",".join((CPU_MODEL, *(f"-{feature}" for feature in CPU_WITHOUT)))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +66,7 @@ def cached(settings: Settings) -> Acceleration | None:
 
 
 def _probe(image: Image, settings: Settings) -> Acceleration:
-    kernel, reference = image.kernel(settings.cache_dir), REFERENCE_SECONDS[image.name]
+    kernel, reference = image.kernel(settings.cache_dir), image.boot_seconds
     if not Path("/dev/kvm").exists():
         why = "/dev/kvm is not there"
     else:
@@ -81,7 +79,10 @@ def _probe(image: Image, settings: Settings) -> Acceleration:
             why = f"/dev/kvm opens, but a kernel had not booted under it after {_KVM_SECONDS:.0f} s"
         except HostError as error:
             why = f"/dev/kvm opens, but a kernel does not boot under it: {error.message}"
-    seconds = _boot(kernel, _TCG, _TCG_SECONDS)
+    try:
+        seconds = _boot(kernel, _TCG, _TCG_SECONDS)
+    except WaitTimeout as error:
+        raise HostError(f"no kernel boots here, not even emulated: {error.message}") from error
     return Acceleration(kind="tcg", seconds=seconds, slowness=seconds / reference, reason=why)
 
 

@@ -7,14 +7,17 @@ part of what is written there, so whoever comes after a SIGKILL knows what to lo
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
+from subprocess import SubprocessError  # noqa: TID251 - the type only; vdc.shell starts processes
 from types import MappingProxyType
 from typing import Any
 
+from vdc.errors import BuildError
 from vdc.host import disks, libvirtd, netlink
 from vdc.host.secrets import Secrets
 from vdc.plan.plan import Plan
@@ -65,7 +68,8 @@ def apply(build: Build, *, only: Callable[[Resource], bool] = lambda _: True) ->
     while sorter.is_active():
         ready = sorter.get_ready()
         for kind, batch in _by_kind(picked[rid] for rid in ready).items():
-            EXECUTORS[kind](batch, build)
+            with _naming(batch):
+                EXECUTORS[kind](batch, build)
         sorter.done(*ready)
 
 
@@ -78,6 +82,15 @@ def start_bird(bird: Bird) -> None:
         timeout=_BIRD_SECONDS,
         where=bird.router,
     )
+
+
+@contextmanager
+def _naming(batch: Sequence[Resource]) -> Iterator[None]:
+    """Say which resources it was about, where an error of the system does not."""
+    try:
+        yield
+    except (OSError, SubprocessError) as error:
+        raise BuildError(", ".join(resource.id for resource in batch), str(error)) from error
 
 
 def _by_kind(resources: Iterable[Resource]) -> Mapping[type[Resource], list[Resource]]:
@@ -107,7 +120,7 @@ def _config_disks(wanted: Sequence[ConfigDisk], build: Build) -> None:
 
 
 def _domains(domains: Sequence[Domain], build: Build) -> None:
-    connection = libvirtd.connect(libvirt_uri(build.plan, build.settings))
+    connection = libvirtd.connect(libvirt_uri(build.plan))
     try:
         for domain in domains:
             Path(domain.console_log).parent.mkdir(parents=True, exist_ok=True)
@@ -127,11 +140,11 @@ def _recorders(recorders: Sequence[ConsoleRecorder], _build: Build) -> None:
             daemon(in_namespace(recorder.netns, command), output=output)
 
 
-def libvirt_uri(plan: Plan, settings: Settings) -> str:
-    """Return the libvirt to use: the one the environment names, or the data centre's own."""
+def libvirt_uri(plan: Plan) -> str:
+    """Return where the data centre's own libvirt is reached."""
     daemon = plan.resource("libvirtd")
     assert isinstance(daemon, Libvirtd)
-    return settings.libvirt_uri or libvirtd.uri(daemon)
+    return libvirtd.uri(daemon)
 
 
 def _in_parallel(action: Callable[[Any], None]) -> Executor:

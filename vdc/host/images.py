@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vdc.errors import BuildError, HostError
@@ -71,11 +71,18 @@ def complete(image: Image, cache: Path) -> bool:
         return False
 
 
+def clean(settings: Settings) -> None:
+    """Remove what killed builds left; one that is going on is let alone."""
+    for work in (settings.cache_dir / "images").glob(".*.build"):
+        with suppress(BlockingIOError), _locked(work.with_suffix(".lock"), wait=False):
+            shutil.rmtree(work)
+
+
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         os.close(handle)
@@ -126,26 +133,43 @@ def _bootstrap(image: Image, root: Path, mirror: str | None, log: Path) -> None:
         "--dpkgopt=path-exclude=/usr/share/man/*",
         "--dpkgopt=path-exclude=/usr/share/locale/*",
     ]
-    source = mirror or _host_mirror()
     run_logged(
         [
             *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--"),
-            *("mmdebstrap", *options, image.suite, str(root), *((source,) if source else ())),
+            *("mmdebstrap", *options, image.suite, str(root), *_sources(image.suite, mirror)),
         ],
         log=log,
         timeout=_BUILD_SECONDS,
     )
 
 
-def _host_mirror() -> str | None:
-    """Return the Debian mirror this host itself uses, so that a site's own mirror is used for images too."""
+def _sources(suite: str, mirror: str | None) -> list[str]:
+    """Return apt sources of a suite with its updates, from the mirrors this host uses itself.
+
+    Without any, where the host is not a Debian, mmdebstrap takes Debian's own, with the same suites.
+    """
+    mirrors = _host_mirrors()
+    main = mirror or mirrors.get("debian")
+    if main is None:
+        return []
+    lines = [f"deb {main} {each} main" for each in (suite, f"{suite}-updates")]
+    security = mirrors.get("debian-security")
+    return [*lines, f"deb {security} {suite}-security main"] if security else lines
+
+
+def _host_mirrors() -> dict[str, str]:
+    """Return the first enabled mirror of this host for each archive, by the last part of its address."""
     folder = Path("/etc/apt/sources.list.d")
-    texts = [path.read_text() for path in (Path("/etc/apt/sources.list"), *sorted(folder.glob("*"))) if path.is_file()]
-    for text in texts:
-        for uri in re.findall(r"(?:^URIs:|^deb(?: \[.*?\])?)\s+(\S+)", text, flags=re.MULTILINE):
-            if re.search(r"/debian/?$", uri):
-                return str(uri)
-    return None
+    files = (Path("/etc/apt/sources.list"), *sorted(folder.glob("*.list")), *sorted(folder.glob("*.sources")))
+    found: dict[str, str] = {}
+    for path in files:
+        stanzas = path.read_text(encoding="utf-8").split("\n\n") if path.is_file() else ()
+        for stanza in stanzas:
+            if re.search(r"^Enabled:\s*no", stanza, flags=re.MULTILINE | re.IGNORECASE):
+                continue
+            for uri in re.findall(r"^(?:URIs:|deb(?: \[.*?\])?)\s+(\S+)", stanza, flags=re.MULTILINE):
+                found.setdefault(uri.rstrip("/").rpartition("/")[2], uri)
+    return found
 
 
 def _customise(image: Image, root: Path) -> None:

@@ -28,6 +28,7 @@ from vdc.wait import NotYet, wait_for
 
 _START_SECONDS = 30.0
 _AGENT_SECONDS = 10
+_TAIL_CHARACTERS = 2000
 
 _LIBVIRTD_CONF = """\
 auth_unix_ro = "none"
@@ -66,7 +67,7 @@ def start_daemon(daemon: Libvirtd, cache: Path) -> None:
     """Start the daemon and wait until it answers. `cache` keeps what libvirt learns about QEMU on this host.
 
     Raises:
-        BuildError: it did not start; names its log.
+        WaitTimeout: it does not answer; carries the end of its log.
     """
     directory = Path(daemon.directory)
     (directory / "etc").mkdir(parents=True)
@@ -86,7 +87,11 @@ def start_daemon(daemon: Libvirtd, cache: Path) -> None:
         except HostError as error:
             raise NotYet(str(error)) from error
 
-    wait_for(answers, what=f"{daemon.id} to answer (log: {log})", timeout=_START_SECONDS, interval=0.05)
+    try:
+        wait_for(answers, what=f"{daemon.id} to answer", timeout=_START_SECONDS, interval=0.05)
+    except WaitTimeout as error:
+        tail = log.read_text(encoding="utf-8", errors="replace")[-_TAIL_CHARACTERS:]
+        raise WaitTimeout(error.what, deadline=_START_SECONDS, last=error.last, log=f"its log:\n{tail}") from error
 
 
 def connect(address: str) -> Connection:

@@ -31,6 +31,8 @@ def main(directory: Path, cache: Path) -> None:
     # What libvirt learnt about QEMU is valid only while CPUID says the same, and on some hosts each CPU says its own
     # number in it: so ask the same CPU each time. libvirt lets guests run on all CPUs all the same.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    # Every guest of every data centre would be registered with systemd, under names that are not unique.
+    os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = "unix:path=/nonexistent"
     os.execvp(  # noqa: S606
         "libvirtd",
         [

@@ -50,12 +50,13 @@ def namespaces(prefix: str) -> tuple[str, ...]:
     return tuple(sorted(path.name for path in NETNS_DIR.iterdir() if path.name.startswith(prefix)))
 
 
-def inode(name: str) -> int | None:
-    """Return the inode of the namespace `name`, which `/proc/PID/ns/net` shows too; None if there is none."""
+def identity(name: str) -> tuple[int, int] | None:
+    """Return device and inode of the namespace `name`, which `/proc/PID/ns/net` has too; None if there is none."""
     try:
-        return (NETNS_DIR / name).stat().st_ino
+        found = (NETNS_DIR / name).stat()
     except FileNotFoundError:
         return None
+    return found.st_dev, found.st_ino
 
 
 def create_namespaces(wanted: Sequence[Namespace]) -> None:
@@ -93,6 +94,10 @@ def inside(name: str, action: Callable[[], T]) -> T:
     thread.start()
     thread.join()
     if failure:
+        if isinstance(failure[0], FileNotFoundError) and not (NETNS_DIR / name).exists():
+            raise BuildError(f"namespace:{name}", "is not there") from failure[0]
+        if isinstance(failure[0], NetlinkError):
+            raise BuildError(f"namespace:{name}", str(failure[0])) from failure[0]
         raise failure[0]
     return result[0]
 

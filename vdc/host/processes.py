@@ -15,12 +15,13 @@ from vdc.wait import NotYet, wait_for
 _END_SECONDS = 20.0
 
 
-def living(inodes: Collection[int]) -> Iterator[int]:
-    """Yield the ids of the processes whose network namespace has one of these inodes."""
+def living(namespaces: Collection[tuple[int, int]]) -> Iterator[int]:
+    """Yield the ids of the processes in network namespaces, known by device and inode."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):
-                if (entry / "ns/net").stat().st_ino in inodes:
+                found = (entry / "ns/net").stat()
+                if (found.st_dev, found.st_ino) in namespaces:
                     yield int(entry.name)
 
 
@@ -56,11 +57,11 @@ def end(pids: Collection[int]) -> None:
             os.close(handle)
 
 
-def end_all(inodes: Collection[int]) -> None:
+def end_all(namespaces: Collection[tuple[int, int]]) -> None:
     """End every process in these network namespaces, and those they start meanwhile."""
 
     def none_left() -> None:
-        pids = list(living(inodes))
+        pids = list(living(namespaces))
         end(pids)
         if pids:
             raise NotYet(f"processes {pids} were just ended")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from vdc.model.topology import Server, Topology
 from vdc.plan.context import PlanContext
+from vdc.plan.emulation import CPU_MODEL, CPU_WITHOUT
 from vdc.plan.images import IMAGES
 from vdc.plan.render import render
 from vdc.plan.resources import ConfigDisk, DataDisk, Domain, Overlay, Resource, Tap
@@ -50,6 +51,8 @@ def domain_xml(server: Server, release: str, context: PlanContext) -> str:
         instance=context.instance,
         uuid=context.uuid(server.name),
         accelerator=context.accelerator,
+        cpu_model=CPU_MODEL,
+        cpu_without=CPU_WITHOUT,
         kernel=image.kernel(context.cache_dir),
         initrd=image.initrd(context.cache_dir),
         cmdline=image.cmdline,

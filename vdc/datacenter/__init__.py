@@ -1,0 +1,1 @@
+"""A running data centre: what may be asked and done, its life, and when it has converged."""

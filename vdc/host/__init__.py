@@ -1,0 +1,1 @@
+"""Making a plan exist on this host: links, disks, images, libvirt and BIRD."""

@@ -1,0 +1,49 @@
+"""Who owns a name on this host: namespaces are named after instances, and there is one list of them for all.
+
+A claim is a symbolic link in /run/vdc from the instance's name to its run directory: made in one step, gone with the
+host's memory, and readable by whoever finds the name taken.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from vdc.errors import InputError
+
+CLAIMS: Final = Path("/run/vdc")
+
+
+def owner(name: str, claims: Path = CLAIMS) -> Path | None:
+    """Return the run directory that has claimed a name, or None."""
+    try:
+        return (claims / name).readlink()
+    except FileNotFoundError:
+        return None
+
+
+def claim(name: str, directory: Path, claims: Path = CLAIMS) -> None:
+    """Claim a name for a run directory; what a run directory that is gone has claimed is free.
+
+    Raises:
+        InputError: another data centre has it; names its directory.
+    """
+    claims.mkdir(parents=True, exist_ok=True)
+    holder = owner(name, claims)
+    if holder is not None and holder != directory and not holder.exists():
+        (claims / name).unlink()
+    with suppress(FileExistsError):
+        (claims / name).symlink_to(directory)
+    if (holder := owner(name, claims)) != directory:
+        raise InputError(
+            f"{name} is the name of a data centre in {holder}", hint="choose another --name, or use its VDC_STATE_DIR"
+        )
+
+
+def release(name: str, directory: Path, claims: Path = CLAIMS) -> None:
+    """Give a name back, if it is this run directory's."""
+    if owner(name, claims) == directory:
+        (claims / name).unlink()
+    with suppress(OSError):
+        claims.rmdir()
