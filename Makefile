@@ -1,4 +1,4 @@
-# `make help` lists the targets. What needs root says so and exits 77, which make shows as "Error 77".
+# `make help` lists the targets. What needs root says so and exits 77: make shows that as "Error 77", and exits 2.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
@@ -7,16 +7,23 @@ MAKEFLAGS += --no-print-directory
 TOPOLOGY ?= topologies/small.yml
 NAME ?= dctest
 SUITE ?=
+DEPLOYER ?=
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+REPORTS := runs/test
 export PYTHONUNBUFFERED := 1
+# daemons are there, and not everybody has them on the path
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+# What root writes here goes to the owner of the checkout, who could not run the same target afterwards.
+HANDING_BACK := trap .ci/hand-back EXIT;
 
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "Options: TOPOLOGY=$(TOPOLOGY) NAME=$(NAME) SUITE=\"standard reboot fault upgrade\" (default: all)"
+	@echo "Options: TOPOLOGY=$(TOPOLOGY) NAME=$(NAME) SUITE=\"standard reboot fault upgrade\" (default: all) DEPLOYER=etcd"
 	@echo "To add a fault, a scenario, a device kind, a deployer or a topology: CONTRIBUTING.md"
 
 .PHONY: setup
@@ -25,36 +32,36 @@ setup: ## install packages and .venv; a second call does nothing (root)
 
 .PHONY: dctest
 dctest: setup ## the main job: build TOPOLOGY, run the scenarios, print the verdict (root)
-	@$(BIN)/vdc test $(TOPOLOGY) --name $(NAME) $(foreach suite,$(SUITE),--suite $(suite))
+	@$(BIN)/vdc test $(TOPOLOGY) --name $(NAME) $(foreach suite,$(SUITE),--suite $(suite)) \
+		$(if $(DEPLOYER),--deployer $(DEPLOYER))
 
 .PHONY: test
 test: setup check unit ## all tests: check, unit, lying twins, then the real kernel (root)
-	$(PYTEST) tests/scenarios
-	$(PYTEST) tests/host
+	@$(HANDING_BACK) $(PYTEST) tests/scenarios --junitxml=$(REPORTS)/scenarios.xml
+	@$(HANDING_BACK) $(PYTEST) tests/host --junitxml=$(REPORTS)/host.xml
 
 .PHONY: check
 check: fmt-check lint type ## formatting, lint and types
 
 .PHONY: fmt
 fmt: $(BIN)/vdc ## format the code
-	$(BIN)/ruff format
-	$(BIN)/ruff check --fix --select I
+	@$(HANDING_BACK) $(BIN)/ruff format && $(BIN)/ruff check --fix --select I
 
 .PHONY: fmt-check
 fmt-check: $(BIN)/vdc ## is the code formatted?
-	$(BIN)/ruff format --check
+	@$(HANDING_BACK) $(BIN)/ruff format --check
 
 .PHONY: lint
 lint: $(BIN)/vdc ## ruff
-	$(BIN)/ruff check
+	@$(HANDING_BACK) $(BIN)/ruff check
 
 .PHONY: type
 type: $(BIN)/vdc ## mypy --strict
-	$(BIN)/mypy
+	@$(HANDING_BACK) $(BIN)/mypy
 
 .PHONY: unit
 unit: $(BIN)/vdc ## unit and golden tests, without root, in under a minute
-	$(PYTEST) tests --ignore tests/host --ignore tests/scenarios
+	@$(HANDING_BACK) $(PYTEST) tests --ignore tests/host --ignore tests/scenarios --junitxml=$(REPORTS)/unit.xml
 
 .PHONY: bench
 bench: setup ## measure up, converge and down; needs the host for itself (root)

@@ -19,18 +19,16 @@ class Settings:
     """The choices of a run that belong to the host and not to the topology.
 
     `state_dir` holds a run directory per data centre, `cache_dir` what can be made again (images, the
-    accelerator's figures). `libvirt_uri` names a libvirt to use instead of the data centre's own,
-    `debian_mirror` a mirror to build images from instead of Debian's.
+    accelerator's figures). `debian_mirror` names a mirror to build images from instead of Debian's.
     """
 
     state_dir: Path = STATE_DIR
     cache_dir: Path = CACHE_DIR
-    libvirt_uri: str | None = None
     debian_mirror: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """Read VDC_STATE_DIR, VDC_CACHE_DIR, VDC_LIBVIRT_URI and VDC_DEBIAN_MIRROR; empty means unset.
+        """Read VDC_STATE_DIR, VDC_CACHE_DIR and VDC_DEBIAN_MIRROR; empty means unset.
 
         Raises InputError for a directory that is not an absolute path.
         """
@@ -38,7 +36,6 @@ class Settings:
         return cls(
             state_dir=_directory(env, "VDC_STATE_DIR", STATE_DIR),
             cache_dir=_directory(env, "VDC_CACHE_DIR", CACHE_DIR),
-            libvirt_uri=env.get("VDC_LIBVIRT_URI") or None,
             debian_mirror=env.get("VDC_DEBIAN_MIRROR") or None,
         )
 

@@ -15,6 +15,9 @@ from vdc.errors import CommandError, HostError, WaitTimeout
 # asks the kernel to kill the command when its parent dies, so that nothing survives a SIGKILL of the harness
 _DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
+# daemons are there, and not everybody has them on the path
+_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
@@ -24,6 +27,11 @@ class Completed:
     status: int
     stdout: str
     stderr: str
+
+
+def find(command: str) -> str | None:
+    """Return where a command is, or None; sbin counts, whether or not it is on this process's path."""
+    return shutil.which(command, path=_environment()["PATH"])
 
 
 def in_namespace(name: str, argv: Sequence[str]) -> list[str]:
@@ -58,7 +66,7 @@ def run(
             errors="replace",
             timeout=timeout,
             check=False,
-            env=None if env is None else {**os.environ, **env},
+            env=_environment(env),
         )
     except subprocess.TimeoutExpired as error:
         raise WaitTimeout(f"`{' '.join(argv)}` on {where}", deadline=timeout, last="still running") from error
@@ -97,6 +105,7 @@ def daemon(argv: Sequence[str], *, output: IO[bytes]) -> None:
         stdout=output,
         stderr=subprocess.STDOUT,
         check=True,
+        env=_environment(),
     )
 
 
@@ -108,16 +117,22 @@ def start(argv: Sequence[str], *, output: IO[bytes], env: Mapping[str, str] | No
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
-        env=None if env is None else {**os.environ, **env},
+        env=_environment(env),
     )
 
 
 def replace(argv: Sequence[str]) -> None:
     """Become the command `argv`: for shells and consoles that a person talks to."""
     _must_exist(argv[0])
-    os.execvp(argv[0], list(argv))  # noqa: S606
+    os.execvpe(argv[0], list(argv), _environment())  # noqa: S606
+
+
+def _environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    environment = {**os.environ, **(extra or {})}
+    path = environment.get("PATH", os.defpath).split(os.pathsep)
+    return {**environment, "PATH": os.pathsep.join((*path, *(each for each in _SBIN if each not in path)))}
 
 
 def _must_exist(command: str) -> None:
-    if shutil.which(command) is None:
+    if find(command) is None:
         raise HostError(f"command not found: {command}", hint="`vdc doctor` names the packages that are missing")

@@ -24,7 +24,7 @@ two election timeouts (5-10 s) may follow."""
 
 def test_the_loss_of_one_tor_is_survived(dc: DataCenter, cluster: Cluster, probe: Prober, inject: Inject) -> None:
     """The leader's rack loses one of its ToRs; the other one carries on."""
-    tor = rack(dc, rack_of(dc, leader(cluster))).routers[0]
+    tor = rack(dc, rack_of(dc, leader(dc, cluster))).routers[0]
     with probe.etcd(cluster) as watch:
         with inject(RouterOff(tor)):
             wait_converged(dc, down=[tor])
@@ -46,7 +46,7 @@ def test_the_loss_of_one_spine_is_survived(dc: DataCenter, cluster: Cluster, pro
 
 def test_a_cut_server_link_is_survived(dc: DataCenter, cluster: Cluster, probe: Prober, inject: Inject) -> None:
     """One of the leader's two cables is pulled out; the other one carries on."""
-    server = leader(cluster)
+    server = leader(dc, cluster)
     cable = dc.topology.server(server).ports[0].interface
     with probe.etcd(cluster) as watch:
         with inject(LinkCut(server, cable)):

@@ -20,7 +20,7 @@ split the vote, and begin again as long after that. The rest is for clients to t
 
 def test_a_crashed_leader_is_replaced(dc: DataCenter, cluster: Cluster, probe: Prober, inject: Inject) -> None:
     """The kernel of the leader panics; another leads, and the crashed server comes back by a reset."""
-    server = leader(cluster)
+    server = leader(dc, cluster)
     with probe.etcd(cluster) as watch, keeping_data(cluster):
         with inject(ServerCrash(server)):
             wait_converged(dc, down=[server])
@@ -31,7 +31,7 @@ def test_a_crashed_leader_is_replaced(dc: DataCenter, cluster: Cluster, probe: P
 
 def test_the_loss_of_a_whole_rack_is_survived(dc: DataCenter, cluster: Cluster, probe: Prober, inject: Inject) -> None:
     """The leader's rack loses its power, ToRs and servers; the other racks still hold a majority."""
-    server = leader(cluster)
+    server = leader(dc, cluster)
     lost = rack(dc, rack_of(dc, server))
     with probe.etcd(cluster) as watch, keeping_data(cluster):
         with inject(RackOff(rack_of(dc, server))):
@@ -45,7 +45,7 @@ def test_a_leader_cut_off_from_its_peers_is_replaced(
     dc: DataCenter, cluster: Cluster, probe: Prober, inject: Inject
 ) -> None:
     """Peers no longer hear the leader, though clients do: it must step down, and take no writes alone."""
-    server = leader(cluster)
+    server = leader(dc, cluster)
     with probe.etcd(cluster) as watch, keeping_data(cluster):
         with inject(Isolated(server)):
             assert wait_other_leader(dc, cluster, than=server) != server

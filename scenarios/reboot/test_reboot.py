@@ -6,7 +6,7 @@ from vdc.cluster.api import Cluster
 from vdc.datacenter.api import DataCenter, Power
 from vdc.datacenter.pace import budget
 from vdc.faults.proofs import keeping_data, rebooting, wait_whole
-from vdc.faults.selectors import follower, leader
+from vdc.faults.selectors import follower, leader, wait_other_leader
 from vdc.observe.service import Prober, judge_service
 
 pytestmark = pytest.mark.reboot
@@ -23,7 +23,7 @@ split the vote, and begin again as long after that. The rest is for clients to t
 
 def test_a_graceful_reboot_of_one_server_goes_unnoticed(dc: DataCenter, cluster: Cluster, probe: Prober) -> None:
     """A server that is asked to restart does so, keeps its data and rejoins; users see at most a hiccup."""
-    server = dc.servers[follower(cluster)]
+    server = dc.servers[follower(dc, cluster)]
     with probe.etcd(cluster) as watch, keeping_data(cluster):
         with rebooting(server):
             server.reboot()
@@ -32,12 +32,13 @@ def test_a_graceful_reboot_of_one_server_goes_unnoticed(dc: DataCenter, cluster:
 
 
 def test_the_leader_losing_power_costs_one_election(dc: DataCenter, cluster: Cluster, probe: Prober) -> None:
-    """The leader loses its power and gets it back; the others elect another, and no data is lost."""
-    server = dc.servers[leader(cluster)]
+    """The leader loses its power; the others elect another. It gets it back, and no data is lost."""
+    server = dc.servers[leader(dc, cluster)]
     with probe.etcd(cluster) as watch, keeping_data(cluster):
         with rebooting(server):
             server.power_off()
             assert server.power() is Power.OFF
+            assert wait_other_leader(dc, cluster, than=server.name) != server.name
             server.power_on()
         wait_whole(dc, cluster)
     judge_service(watch, longest=budget(dc, LEADER_LOST))

@@ -40,6 +40,12 @@ def test_missing_packages_are_told_as_the_command_that_installs_them() -> None:
     assert found.detail == "apt-get install --no-install-recommends bird2 qemu-utils"
 
 
+def test_a_missing_ssh_is_told_and_is_no_fault() -> None:
+    found = judged(replace(ABLE, tools=ABLE.tools - {"ssh"}))["packages"]
+    assert found.ok is None
+    assert found.detail == "apt-get install --no-install-recommends openssh-client: only for `vdc ssh`"
+
+
 @pytest.mark.parametrize(("root", "ok"), [(True, False), (False, None)])
 def test_a_kernel_is_blamed_only_if_it_was_asked(root: bool, ok: bool | None) -> None:
     assert judged(replace(ABLE, features=frozenset({"tun"})), root=root)["kernel"].ok is ok

@@ -150,7 +150,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_what_a_crash_left_is_told_and_fails(vdc: Vdc, tmp_path: Path) -> None:
-    (tmp_path / "state/half").mkdir(parents=True)
+    (tmp_path / "state/.half.new").mkdir(parents=True)
     said = vdc("status", uid=0)
     assert said.status == 1
     assert "`vdc down half` removes it" in said.out

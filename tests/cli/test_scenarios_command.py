@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from vdc.cli.scenarios import run_pytest, scenario_folders
+from vdc.cli.scenarios import STARTED, deployer_options, hand_over, run_pytest, scenario_folders
 from vdc.errors import InputError
 
 
@@ -30,5 +31,31 @@ def test_the_status_is_that_of_the_tests(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "test_it.py").write_text(f"def test_it():\n    {body}\n")
-    assert run_pytest([str(tmp_path / "test_it.py"), "-q"]) == status
+    assert run_pytest([str(tmp_path / "test_it.py"), "-q"], started=0.0) == status
     assert ("1 passed" if status == 0 else "1 failed") in capfd.readouterr().out
+
+
+def test_the_tests_know_when_the_command_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    body = f"import os\ndef test_it():\n    assert float(os.environ[{STARTED!r}]) == 12.5\n"
+    (tmp_path / "test_it.py").write_text(body)
+    assert run_pytest([str(tmp_path / "test_it.py"), "-q"], started=12.5) == 0
+
+
+def test_a_deployer_is_passed_on_and_an_unknown_one_names_those_there_are() -> None:
+    assert deployer_options(None) == ()
+    assert deployer_options("etcd") == ("--deployer=etcd",)
+    with pytest.raises(InputError, match="no deployer 'consul'") as caught:
+        deployer_options("consul")
+    assert "etcd" in str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_report_belongs_to_the_owner_of_the_directory_it_was_written_in(tmp_path: Path) -> None:
+    report = tmp_path / "runs" / "mine"
+    report.mkdir(parents=True)
+    (report / "summary.md").write_text("fine")
+    os.chown(tmp_path, 1234, 1235)
+    hand_over(report)
+    owners = {(path.stat().st_uid, path.stat().st_gid) for path in (report.parent, report, report / "summary.md")}
+    assert owners == {(1234, 1235)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -34,7 +35,8 @@ class Checkout:
         self.log = directory / "calls"
         self.policy = directory / "policy-rc.d"
         (directory / ".ci").mkdir()
-        shutil.copy(ROOT / ".ci/setup", directory / ".ci/setup")
+        for script in ("setup", "hand-back"):
+            shutil.copy(ROOT / ".ci" / script, directory / ".ci" / script)
         shutil.copy(ROOT / "pyproject.toml", directory)
         tools = directory / "tools"
         tools.mkdir()
@@ -51,7 +53,6 @@ class Checkout:
                 "PATH": f"{self.directory / 'tools'}:/usr/bin:/bin",
                 "FAKE_LOG": str(self.log),
                 "FAKE_MISSING": "",
-                "SUDO_UID": "",
                 "VDC_POLICY_RC_D": str(self.policy),
                 **environment,
             },
@@ -112,8 +113,8 @@ def test_a_changed_dependency_is_installed(checkout: Checkout) -> None:
 
 def test_a_package_removed_later_is_installed_again(checkout: Checkout) -> None:
     checkout.setup()
-    checkout.setup(FAKE_MISSING="nftables")
-    assert any(call.endswith("--no-install-recommends nftables") for call in checkout.calls())
+    checkout.setup(FAKE_MISSING="gpg")
+    assert any(call.endswith("--no-install-recommends gpg") for call in checkout.calls())
 
 
 def test_a_broken_installation_stops_with_a_sentence(checkout: Checkout) -> None:
@@ -127,3 +128,18 @@ def test_what_a_killed_installation_left_is_removed(checkout: Checkout) -> None:
     checkout.policy.write_text("#!/bin/sh\n# vdc setup: do not start daemons that vdc runs by itself\nexit 101\n")
     assert checkout.setup().status == 0
     assert not checkout.policy.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_wrote_goes_to_the_owner_of_the_checkout_and_what_is_not_ours_stays(checkout: Checkout) -> None:
+    directory = checkout.directory
+    written = [directory / ".hypothesis/a", directory / "runs/test/unit.xml", directory / "vdc/__pycache__/a.pyc"]
+    kept = directory / "vdc/a.py"
+    for path in (*written, kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    os.chown(directory, 1234, 1235)
+    run([str(directory / ".ci/hand-back")], timeout=20)
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in written} == {(1234, 1235)}
+    assert written[1].parent.stat().st_uid == 1234
+    assert kept.stat().st_uid == 0

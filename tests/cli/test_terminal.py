@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vdc.cli.terminal import attach
-from vdc.errors import HostError, VdcError
+from vdc.errors import VdcError
 
 
 @pytest.fixture
@@ -67,7 +67,8 @@ def test_a_second_viewer_is_told_that_there_is_one(tmp_path: Path, guest: socket
 
 def test_a_server_without_power_has_no_console(tmp_path: Path) -> None:
     keys, typing = os.pipe()
-    with pytest.raises(HostError, match="powered off"):
+    with pytest.raises(VdcError, match="powered off") as caught:
         attach(tmp_path / "none.sock", keyboard=keys, screen=1)
+    assert caught.value.exit_code == 1
     os.close(keys)
     os.close(typing)

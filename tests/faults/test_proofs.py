@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from vdc.errors import WaitTimeout
-from vdc.faults.proofs import keeping_data, rebooting, unchanged, versions, wait_whole
+from vdc.faults.proofs import keeping_data, others, rebooting, unchanged, versions, wait_whole
 from vdc.testing import FakeCluster, FakeDataCenter, Lie
 
 MakeDataCenter = Callable[..., FakeDataCenter]
@@ -55,6 +55,19 @@ def test_versions_that_stay_are_named(make_dc: MakeDataCenter) -> None:
         server.reimage("debian-13")
         server.power_on()
     assert unchanged(before, versions(dc)) == tuple(f"rack{rack}-cs0 kernel 6.1.0" for rack in range(3))
+
+
+def test_versions_that_do_not_begin_as_wanted_are_named(make_dc: MakeDataCenter) -> None:
+    found = versions(make_dc())
+    assert others(found, {"kernel": "6.1.", "bird": "2.0."}) == ()
+    assert others(found, {"kernel": "6.12."}) == tuple(f"rack{rack}-cs0 kernel 6.1.0, not 6.12.*" for rack in range(3))
+    assert others({"a": {}}, {"etcd": "3.4."}) == ("a etcd (none), not 3.4.*",)
+
+
+@pytest.mark.parametrize(("found", "wanted"), [({}, {"os": "12"}), ({"a": {"os": "12"}}, {})])
+def test_to_compare_nothing_is_a_mistake(found: dict[str, dict[str, str]], wanted: dict[str, str]) -> None:
+    with pytest.raises(AssertionError, match="no "):
+        others(found, wanted)
 
 
 def test_versions_of_other_servers_cannot_be_compared() -> None:

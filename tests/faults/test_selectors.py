@@ -5,7 +5,6 @@ import pytest
 from vdc.errors import WaitTimeout
 from vdc.faults.selectors import follower, leader, rack, rack_of, spine, tors, wait_other_leader
 from vdc.testing import FakeCluster, FakeDataCenter, Lie
-from vdc.wait import NotYet
 
 MakeDataCenter = Callable[..., FakeDataCenter]
 
@@ -31,23 +30,25 @@ def test_a_spine_is_found_by_its_index(make_dc: MakeDataCenter) -> None:
 def test_the_leader_and_a_follower_are_different_servers(make_dc: MakeDataCenter) -> None:
     dc = make_dc()
     cluster = FakeCluster(dc)
-    assert leader(cluster) != follower(cluster)
-    assert rack_of(dc, leader(cluster)) == 0
+    assert leader(dc, cluster) != follower(dc, cluster)
+    assert rack_of(dc, leader(dc, cluster)) == 0
 
 
-def test_no_leader_is_not_yet_a_leader(make_dc: MakeDataCenter) -> None:
+def test_a_leader_and_a_follower_are_awaited(make_dc: MakeDataCenter) -> None:
     dc = make_dc()
     cluster = FakeCluster(dc)
     for server in dc.servers.values():
         server.power_off()
-    with pytest.raises(NotYet, match="none"):
-        leader(cluster)
+    with pytest.raises(WaitTimeout, match="for a leader; last: 0 leaders: none"):
+        leader(dc, cluster)
+    with pytest.raises(WaitTimeout, match="for a healthy follower; last: no leader"):
+        follower(dc, cluster)
 
 
 def test_another_leader_is_awaited_until_the_old_one_is_gone(make_dc: MakeDataCenter) -> None:
     dc = make_dc()
     cluster = FakeCluster(dc)
-    old = leader(cluster)
+    old = leader(dc, cluster)
     with pytest.raises(WaitTimeout, match="still leads"):
         wait_other_leader(dc, cluster, than=old)
     dc.servers[old].power_off()
@@ -57,6 +58,6 @@ def test_another_leader_is_awaited_until_the_old_one_is_gone(make_dc: MakeDataCe
 def test_a_lying_leader_is_seen_to_stay(make_dc: MakeDataCenter) -> None:
     dc = make_dc(Lie.OLD_LEADER_STAYS)
     cluster = FakeCluster(dc)
-    old = leader(cluster)
+    old = leader(dc, cluster)
     dc.servers[old].run(["nft", "-f", "-"], stdin=str(dc.topology.server("rack1-cs0").node.ip))
-    assert leader(cluster) == old
+    assert leader(dc, cluster) == old

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -217,6 +218,18 @@ class TestLongestOutage:
         verdict = longest_outage(operations, budget=2.0)
         assert verdict.kind is Kind.UNKNOWN
         assert "starved" in verdict.message
+
+    @pytest.mark.parametrize(("start", "end"), [(-3.0, None), (None, 13.0), (-3.0, 13.0)])
+    def test_silence_at_either_end_of_the_window_might_hide_an_outage(
+        self, start: float | None, end: float | None
+    ) -> None:
+        verdict = longest_outage(history(), budget=2.0, start=start, end=end)
+        assert verdict.kind is Kind.UNKNOWN
+        assert "starved" in verdict.message
+
+    def test_where_any_outage_is_allowed_somebody_must_have_looked_all_the_same(self) -> None:
+        assert longest_outage(history(), budget=math.inf, start=0.0, end=20.0).kind is Kind.VALID
+        assert longest_outage(history(), budget=math.inf, start=0.0, end=60.0).kind is Kind.UNKNOWN
 
     def test_a_gap_the_probe_noted_might_hide_an_outage(self) -> None:
         verdict = longest_outage(history(), budget=2.0, gaps=[Gap(end=9.0, seconds=2.5)])

@@ -4,15 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from vdc.history import Event
 from vdc.observe.ops import Operation, Outcome
-from vdc.observe.outages import Outage, attribute, outages
-
-OUTAGE = Outage(start=10.0, end=12.0, op="write")
-
-
-def event(time: float, kind: str, name: str, phase: str) -> Event:
-    return Event(time=time, kind=kind, source="harness", data={"name": name, "phase": phase})
+from vdc.observe.outages import outages, starvation
 
 
 def writes(*down: tuple[float, float]) -> list[Operation]:
@@ -46,33 +39,12 @@ def test_the_pause_between_samples_is_not_an_outage() -> None:
     assert outages(writes()) == ()
 
 
-def test_an_outage_belongs_to_the_fault_that_was_in_effect() -> None:
-    events = [event(9.9, "fault", "tor off", "inject"), event(20, "fault", "tor off", "healed")]
-    assert attribute(OUTAGE, events) == "tor off"
+def test_silence_to_the_end_of_the_window_is_an_outage() -> None:
+    (found,) = outages(writes(), end=15.0)
+    assert (found.start, found.end) == pytest.approx((9.9, 15.0))
 
 
-def test_a_fault_that_came_a_moment_after_the_last_good_sample_is_the_cause() -> None:
-    assert attribute(OUTAGE, [event(10.1, "fault", "tor off", "inject")]) == "tor off"
-
-
-def test_a_fault_that_had_healed_is_not_the_cause() -> None:
-    events = [event(1, "fault", "tor off", "inject"), event(9, "fault", "tor off", "healed")]
-    assert attribute(OUTAGE, events) == "nothing in progress"
-
-
-def test_the_innermost_of_nested_steps_is_named() -> None:
-    events = [event(1, "step", "upgrade", "start"), event(8, "step", "reimage rack0-cs0", "start")]
-    assert attribute(OUTAGE, events) == "reimage rack0-cs0"
-
-
-def test_a_fault_comes_before_the_steps_of_the_harness() -> None:
-    events = [event(8, "fault", "spine off", "inject"), event(9, "step", "wait", "start")]
-    assert attribute(OUTAGE, events) == "spine off"
-
-
-def test_a_power_action_lasts_until_the_next_one_of_its_server() -> None:
-    def power(time: float, action: str) -> Event:
-        return Event(time=time, kind="power", source="s", data={"server": "rack0-cs0", "action": action})
-
-    assert attribute(OUTAGE, [power(5, "power_off")]) == "rack0-cs0 power_off"
-    assert attribute(OUTAGE, [power(5, "power_off"), power(9, "power_on")]) == "rack0-cs0 power_on"
+def test_nobody_looked_before_the_first_and_after_the_last_sample() -> None:
+    holes = starvation(writes(), (), longest=2.0, start=-3.0, end=15.0)
+    assert [(hole.start, hole.end) for hole in holes] == [pytest.approx((-3.0, 0.0)), pytest.approx((9.9, 15.0))]
+    assert starvation(writes(), (), longest=2.0) == ()

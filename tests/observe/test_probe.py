@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from vdc import shell
+from vdc.cluster.api import Cluster
 from vdc.cluster.etcd import EtcdCluster
 from vdc.cluster.etcd_client import ClientConfig
 from vdc.history import read
-from vdc.observe.checkers import Kind, longest_outage, no_write_lost
+from vdc.observe.checkers import Kind, no_write_lost
 from vdc.observe.etcd_probe import ProbeConfig
 from vdc.observe.ops import Operation, Outcome
-from vdc.observe.probe import Probe, Watch
+from vdc.observe.probe import Probe, ProbeError, Watch
+from vdc.observe.service import judge_service
 from vdc.testing.loopback import LoopbackDataCenter
 from vdc.wait import ticks
+
+
+class NoCluster:
+    """Has nothing that a probe needs."""
 
 
 def let_pass(seconds: float) -> None:
@@ -39,7 +47,48 @@ def test_a_healthy_cluster_is_sampled_through_every_member_and_judged_valid(clus
     assert set(seen) == {(op, member) for op in ("write", "read") for member in cluster.members}
     assert {operation.outcome for operation in watch.operations} == {Outcome.OK}
     assert no_write_lost(watch.operations, watch.final).kind is Kind.VALID
-    assert longest_outage(watch.operations, budget=2.0, gaps=watch.gaps).kind is Kind.VALID
+    judge_service(watch, longest=2.0)
+
+
+def test_a_watch_knows_when_its_body_ran(cluster: EtcdCluster) -> None:
+    before = time.monotonic()
+    with Probe().etcd(cluster) as watch:
+        began = time.monotonic()
+        assert math.isinf(watch.ended)
+        let_pass(0.3)
+        ended = time.monotonic()
+    assert before < watch.started <= began
+    assert ended <= watch.ended < time.monotonic()
+    assert max(operation.start for operation in watch.operations) == pytest.approx(watch.ended, abs=0.3)
+
+
+@pytest.mark.parametrize("longest", [2.0, None])
+def test_a_probe_that_stopped_looking_proves_nothing(cluster: EtcdCluster, longest: float | None) -> None:
+    watch = watched(cluster, 0.5)
+    watch.ended += 60.0
+    with pytest.raises(AssertionError, match=r"longest_outage: unknown: .* starved"):
+        judge_service(watch, longest=longest)
+
+
+def test_a_probe_that_quits_in_the_body_is_an_error(cluster: EtcdCluster) -> None:
+    with (
+        pytest.raises(ProbeError, match="the probe stopped by itself: nobody stopped it"),
+        Probe().etcd(cluster, duration=2.0) as watch,
+    ):
+        let_pass(3.0)
+    assert watch.operations
+
+
+def test_to_judge_a_watch_in_its_body_is_too_early(cluster: EtcdCluster) -> None:
+    with Probe().etcd(cluster) as watch:
+        let_pass(0.3)
+        with pytest.raises(AssertionError, match=r"no_write_lost: unknown[^$]*longest_outage: unknown"):
+            judge_service(watch, longest=None)
+
+
+def test_a_cluster_that_does_not_speak_etcd_cannot_be_probed() -> None:
+    with pytest.raises(ProbeError, match="NoCluster cannot be probed"), Probe().etcd(cast(Cluster, NoCluster())):
+        pass
 
 
 def test_samples_come_every_period_and_writes_take_turns_with_reads(cluster: EtcdCluster) -> None:
@@ -92,7 +141,7 @@ def test_a_second_watch_sees_only_its_own_samples(cluster: EtcdCluster) -> None:
     assert not keys[0] & keys[1]
 
 
-def test_a_probe_that_nobody_stops_ends_at_its_deadline(cluster: EtcdCluster, tmp_path: Path) -> None:
+def test_a_probe_that_nobody_stops_ends_badly_at_its_deadline(cluster: EtcdCluster, tmp_path: Path) -> None:
     config = ProbeConfig(
         client=ClientConfig.load(cluster.config_path),
         prefix="alone",
@@ -101,7 +150,9 @@ def test_a_probe_that_nobody_stops_ends_at_its_deadline(cluster: EtcdCluster, tm
     )
     config.save(tmp_path / "alone.json")
     argv = [sys.executable, "-m", "vdc.observe.etcd_probe", str(tmp_path / "alone.json")]
-    shell.run(argv, timeout=20)
+    done = shell.run(argv, timeout=20, check=False)
+    assert done.status == 1
+    assert "nobody stopped it within 0.5 s" in done.stderr
     operations = [Operation.from_event(event) for event in read(tmp_path / "alone.jsonl") if event.kind == "op"]
     assert operations
     assert max(operation.start for operation in operations) - operations[0].start <= 0.6

@@ -9,6 +9,7 @@ from vdc.errors import HostError
 from vdc.host.preflight import (
     GIB,
     MIB,
+    OPTIONAL_TOOLS,
     PACKAGES,
     HostFacts,
     available_memory,
@@ -56,7 +57,7 @@ def test_a_host_that_has_all_lacks_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "tool", ["bird", "qemu-system-x86_64", "qemu-img", "libvirtd", "mke2fs", "ip", "nsenter", "ssh-keygen"]
+    "tool", ["bird", "qemu-system-x86_64", "qemu-img", "libvirtd", "mke2fs", "ip", "nsenter", "setpriv", "setsid"]
 )
 def test_a_missing_tool_is_named_with_its_package(tool: str) -> None:
     assert lacks(SMALL, replace(ABLE, tools=ABLE.tools - {tool})) == (
@@ -67,7 +68,7 @@ def test_a_missing_tool_is_named_with_its_package(tool: str) -> None:
 def test_a_fabric_without_servers_needs_no_qemu_no_image_and_no_tap() -> None:
     host = replace(
         ABLE,
-        tools=frozenset({"ip", "nsenter", "unshare", "ping", "bird", "birdc"}),
+        tools=frozenset({"ip", "nsenter", "unshare", "setpriv", "setsid", "ping", "bird", "birdc"}),
         features=frozenset({"bridge", "veth"}),
         images=frozenset(),
         state_free=0,
@@ -76,12 +77,15 @@ def test_a_fabric_without_servers_needs_no_qemu_no_image_and_no_tap() -> None:
     assert lacks(FABRIC, host) == ()
 
 
-def test_mmdebstrap_is_needed_only_to_build_an_image() -> None:
-    without = replace(ABLE, tools=ABLE.tools - {"mmdebstrap"})
+@pytest.mark.parametrize("tool", ["mmdebstrap", "gpg", "cpio"])
+def test_what_builds_images_is_needed_only_to_build_one(tool: str) -> None:
+    without = replace(ABLE, tools=ABLE.tools - {tool})
     assert lacks(SMALL, without) == ()
-    assert lacks(SMALL, replace(without, images=frozenset())) == (
-        "mmdebstrap is missing: install the package mmdebstrap",
-    )
+    assert lacks(SMALL, replace(without, images=frozenset())) == (f"{tool} is missing: install the package {tool}",)
+
+
+def test_nobody_needs_ssh_to_build_a_data_centre() -> None:
+    assert lacks(SMALL, replace(ABLE, tools=ABLE.tools - {"ssh"}, images=frozenset())) == ()
 
 
 def test_too_little_memory_is_told_with_both_figures() -> None:
@@ -125,7 +129,7 @@ def test_everything_that_lacks_is_told_at_once() -> None:
         owned=frozenset(),
         images=frozenset(),
     )
-    assert len(lacks(SMALL, nothing)) == len(PACKAGES) + 3 + 3
+    assert len(lacks(SMALL, nothing)) == len(PACKAGES.keys() - OPTIONAL_TOOLS) + 3 + 3
 
 
 def test_a_host_that_cannot_raises_one_error_with_exit_code_3_and_says_what_to_install(

@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from vdc.report import RunResult, ScenarioResult, render_screen, render_summary
+from vdc.report import EventOutage, RunResult, ScenarioResult, render_screen, render_summary
 from vdc.report.result import Result
 
 EXPECTED = Path(__file__).parent / "expected"
+EVENTS = (
+    EventOutage(event="rack0-cs0 shutdown", write=2.5, read=1.25),
+    EventOutage(event="rack1-cs0 on | off", write=3.0, read=None),
+)
 
 
 def scenario(name: str, **changes: object) -> ScenarioResult:
@@ -37,9 +41,9 @@ def run() -> RunResult:
         scenarios=(
             scenario("every_session_is_up", suite="standard"),
             scenario("one_tor_gone_keeps_the_rack_serving", outages={"outage": 1.236}),
-            scenario("rolling_upgrade", suite="upgrade", outages={"rack0-cs0": 2.5, "rack1-cs0": 3.0}),
+            scenario("rolling_upgrade", suite="upgrade", outages={"rack0-cs0": 2.5, "rack1-cs0": 3.0}, events=EVENTS),
         ),
-        durations={"up": 61.2, "deploy": 20.0, "down": 1.04},
+        durations={"fabric": 1.5, "up": 61.2, "deploy": 20.0, "down": 3.04, "total": 700.25},
         versions_before=versions("Debian 12", "3.4.23"),
         versions_after=versions("Debian 13", "3.5.16"),
     )
@@ -84,6 +88,13 @@ def test_the_last_screen_fits_a_terminal_of_24_lines(run: RunResult, failures: i
     text = screen(replace(run, scenarios=(*good, *bad)))
     assert len(text.splitlines()) <= 23
     assert text.count("bad ") >= min(failures, 12)
+
+
+def test_the_outage_of_an_event_is_told_in_one_line() -> None:
+    assert [str(event) for event in EVENTS] == [
+        "rack0-cs0 shutdown: write 2.50 s, read 1.25 s",
+        "rack1-cs0 on | off: write 3.00 s",
+    ]
 
 
 def test_a_run_in_which_everything_passed_has_passed(run: RunResult) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from vdc.cli.context import need_root, pick
 from vdc.cli.lifecycle import Instance
+from vdc.errors import HostError
 
 if TYPE_CHECKING:
     from vdc.datacenter.api import DataCenter, Machine, Runner
@@ -64,7 +65,7 @@ def exec_(
 
 
 def console(context: typer.Context, name: Instance, server: Server) -> None:
-    """Attach to the console of a server; Ctrl-] leaves it."""
+    """Attach to the console of a server; Ctrl-] leaves it, and what runs on it goes on."""
     dc = _attached(context, name)
     from vdc.cli.terminal import attach
 
@@ -75,11 +76,17 @@ def console(context: typer.Context, name: Instance, server: Server) -> None:
 
 
 def ssh(context: typer.Context, name: Instance, server: Server, command: MaybeCommand = None) -> None:
-    """Log into a server as root, from outside the border."""
+    """Log into a server as root, from outside the border.
+
+    `exit` or Ctrl-D leaves; where the server no longer answers, the keys Enter ~ . do.
+    """
     dc = _attached(context, name)
-    from vdc.shell import replace
+    from vdc.host.preflight import install_hint
+    from vdc.shell import find, replace
 
     pick("server", server, _servers(dc))
+    if find("ssh") is None:
+        raise HostError("ssh is missing", hint=install_hint(["ssh"]))
     replace(ssh_argv(dc, server, _plain(command or [])))
 
 

@@ -52,10 +52,9 @@ def examine(host: Host) -> Iterator[Finding]:
 
 def judge(facts: HostFacts, *, root: bool) -> Iterator[Finding]:
     """Yield what the facts of a host mean; without root the kernel was not asked."""
-    from vdc.host.preflight import GIB, MIB, PACKAGES, SERVER_FEATURES, install_hint
+    from vdc.host.preflight import GIB, MIB, SERVER_FEATURES
 
-    missing = PACKAGES.keys() - facts.tools
-    yield Finding(what="packages", ok=not missing, detail=install_hint(missing) or "all installed")
+    yield _packages(facts.tools)
     lacking = sorted(SERVER_FEATURES - facts.features)
     if root:
         detail = f"makes no {', '.join(lacking)}" if lacking else ", ".join(sorted(SERVER_FEATURES))
@@ -70,6 +69,16 @@ def judge(facts: HostFacts, *, root: bool) -> Iterator[Finding]:
     )
     images = ", ".join(sorted(facts.images)) or "none; `vdc up` or `vdc images build` builds them"
     yield Finding(what="images", ok=None, detail=images)
+
+
+def _packages(tools: frozenset[str]) -> Finding:
+    from vdc.host.preflight import OPTIONAL_TOOLS, PACKAGES, install_hint
+
+    missing = PACKAGES.keys() - tools
+    hint = install_hint(missing)
+    if missing and missing <= OPTIONAL_TOOLS:
+        return Finding(what="packages", ok=None, detail=f"{hint}: only for `vdc {', '.join(sorted(missing))}`")
+    return Finding(what="packages", ok=not missing, detail=hint or "all installed")
 
 
 def _accelerator(settings: Settings, *, may_probe: bool) -> Finding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,14 +11,11 @@ from vdc.cli.app import build_app
 from vdc.cli.context import Host
 from vdc.errors import VdcError
 
-_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 _TERMINATED = 128 + signal.SIGTERM
 
 
 def main(argv: Sequence[str] | None = None, *, host: Host | None = None) -> int:
     """Run `vdc` with `argv` (by default the process's own) and return the exit code: see `vdc.errors`."""
-    # Daemons are in sbin, which is on root's path and not on everybody's.
-    os.environ["PATH"] = os.pathsep.join((os.environ.get("PATH", os.defpath), *_SBIN))
     # A terminated `vdc up` rolls back like an interrupted one.
     signal.signal(signal.SIGTERM, _terminate)
     try:

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -21,37 +22,67 @@ from vdc.shell import start
 File = Annotated[Path, typer.Argument(metavar="[FILE]", help="The topology file.")]
 Suite = Annotated[list[str] | None, typer.Option("--suite", help="Only this suite; may be given more than once.")]
 Keep = Annotated[bool, typer.Option("--keep", help="Leave the data centre running afterwards.")]
+Deployer = Annotated[str | None, typer.Option("--deployer", metavar="NAME", help="Deploy this instead of etcd.")]
 Filter = Annotated[
     str | None, typer.Option("-k", metavar="EXPRESSION", help="Only scenarios that match, as in pytest.")
 ]
 
 
-def run_scenarios(
+STARTED = "VDC_TEST_STARTED"
+"""The variable that tells the tests when the command began, in seconds of CLOCK_MONOTONIC: their report has a total."""
+
+
+def run_scenarios(  # noqa: PLR0913, PLR0917 - an argument for each option
     context: typer.Context,
     file: File = Path("topologies/small.yml"),
     name: Name = None,
     suite: Suite = None,
     keep: Keep = False,
+    deployer: Deployer = None,
     matching: Filter = None,
 ) -> None:
     """Run the scenarios on a new data centre; print the verdict.
 
     Exits 0 if every scenario passes and 1 if not. The report is in runs/N/.
     """
+    started = time.monotonic()
     settings = need_root(context)
     from vdc.datacenter.lifecycle import prepare
 
     folders = scenario_folders(suite or ())
+    chosen = deployer_options(deployer)
     # The tests prepare too; here it gives a wrong name or a host that can't its own exit code.
     made = prepare(read_topology(file), name, settings, steps())
     report = Path("runs", made.instance)
     shutil.rmtree(report, ignore_errors=True)
     report.mkdir(parents=True)
     arguments = [*map(str, folders), f"--topology={file}", f"--name={made.instance}", f"--run-dir={report}"]
-    arguments += [f"--junitxml={report / 'junit.xml'}"]
+    # -v names each scenario as it begins; what it measures is told below its name
+    arguments += ["-v", f"--junitxml={report / 'junit.xml'}", *chosen]
     arguments += ["--keep"] if keep else []
     arguments += ["-k", matching] if matching else []
-    raise typer.Exit(0 if run_pytest(arguments) == 0 else 1)
+    try:
+        status = run_pytest(arguments, started=started)
+    finally:
+        hand_over(report)
+    raise typer.Exit(0 if status == 0 else 1)
+
+
+def deployer_options(name: str | None) -> tuple[str, ...]:
+    """Return what tells pytest to use a deployer; raises InputError with those there are."""
+    if name is None:
+        return ()
+    from vdc.cluster.deployers import DEPLOYERS
+
+    return (f"--deployer={pick('deployer', name, DEPLOYERS)}",)
+
+
+def hand_over(report: Path) -> None:
+    """Give a report to the owner of the directory that `runs/` is in: under sudo, that is not who wrote it."""
+    runs = report.parent
+    owner = runs.absolute().parent.stat()
+    for path in (runs, report, *report.rglob("*")):
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def scenario_folders(suites: Sequence[str]) -> tuple[Path, ...]:
@@ -64,15 +95,16 @@ def scenario_folders(suites: Sequence[str]) -> tuple[Path, ...]:
     return tuple(base / pick("suite", suite, there) for suite in dict.fromkeys(suites or there))
 
 
-def run_pytest(arguments: Sequence[str]) -> int:
+def run_pytest(arguments: Sequence[str], *, started: float) -> int:
     """Run pytest to its end and return its status; it dies with this process and hears its signals.
 
-    A warning of some library says nothing of the cluster, so here none is an error.
+    `started` is when the command began, in seconds of the monotonic clock. A warning of some library says nothing of
+    the cluster, so here none is an error.
     """
     process = start(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "default", *arguments],
         output=sys.stdout.buffer,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={"PYTHONUNBUFFERED": "1", STARTED: f"{started:.3f}"},
     )
     # Ctrl-C reaches both processes: the tests take their data centre down, and this one waits for them.
     interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vdc.errors import HostError, VdcError
+from vdc.errors import VdcError
 
 ESCAPE = b"\x1d"
 """Ctrl-], as in telnet and `virsh console`."""
@@ -24,8 +24,8 @@ _CHUNK = 65536
 def attach(console: Path, *, keyboard: int | None = None, screen: int | None = None) -> str:
     """Connect the terminal to a unix socket until Ctrl-], the end of input or the end of the guest.
 
-    Returns why it ended. The socket serves one viewer at a time: raises VdcError if there is one already, and
-    HostError if nobody listens.
+    Returns why it ended. The socket serves one viewer at a time: raises VdcError if there is one already, or if
+    nobody listens.
     """
     keys = sys.stdin.fileno() if keyboard is None else keyboard
     shown = sys.stdout.fileno() if screen is None else screen
@@ -69,7 +69,7 @@ def _connected(console: Path) -> Iterator[socket.socket]:
         try:
             line.connect(str(console))
         except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise HostError(f"nobody listens on {console}: is the server powered off?") from error
+            raise VdcError(f"nobody listens on {console}: is the server powered off?") from error
         yield line
 
 

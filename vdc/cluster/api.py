@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
-from vdc.datacenter.api import DataCenter, Machine
+from vdc.datacenter.api import DataCenter, Machine, Spawner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,23 @@ class Cluster(Protocol):
 
     def join(self, machine: Machine) -> None:
         """Configure and start the member on a machine whose root disk is new and whose data disk is kept."""
+
+
+@runtime_checkable
+class SpeaksEtcd(Cluster, Protocol):
+    """A cluster whose members serve etcd's API to clients outside: what `probe.etcd` needs to know of it."""
+
+    @property
+    def dc(self) -> DataCenter:
+        """The data centre it runs in."""
+
+    @property
+    def client(self) -> Spawner:
+        """The external client that the probe runs on."""
+
+    @property
+    def config_path(self) -> Path:
+        """A `vdc.cluster.etcd_client.ClientConfig` file: the members' URLs, and the client's credentials."""
 
 
 class Deployer(Protocol):

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from vdc.datacenter.api import DataCenter
 from vdc.datacenter.convergence import wait_converged
 from vdc.datacenter.live import PLAN, UP, LiveDataCenter, boot_id, held, is_up, process_identity
 from vdc.errors import DirtyError, InputError
@@ -151,7 +152,7 @@ def instances(settings: Settings) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def seconds(dc: LiveDataCenter) -> dict[str, float]:
+def seconds(dc: DataCenter) -> dict[str, float]:
     """Return the seconds that the phases of coming up took, by phase."""
     took: dict[str, float] = json.loads((dc.run_directory / UP).read_text(encoding="utf-8"))["seconds"]
     return took

@@ -60,16 +60,18 @@ Inject = Callable[[Fault], AbstractContextManager[None]]
 
 
 @contextmanager
-def injected(dc: DataCenter, fault: Fault) -> Iterator[None]:
+def injected(dc: DataCenter, fault: Fault, *, on_failure: Callable[[], object] | None = None) -> Iterator[None]:
     """Run the body while `fault` is in effect: proven to bite before, healed and proven healed after.
 
-    It is healed whatever happens in the body. Every phase is an event in the history.
+    It is healed whatever happens in the body. Every phase is an event in the history. `on_failure` is called
+    if the fault does not bite or the body fails, before anything is healed: what explains it is still there.
 
     Raises:
         WaitTimeout: the fault did not bite in time; the body did not run.
         HealError: it could not be healed, or did not prove it; the data centre is marked dirty.
     """
     boots = {name: dc.servers[name].boot_id() for name in fault.restarts(dc)}
+    bitten = False
     try:
         with _phase(dc, fault, "inject"):
             fault.inject(dc)
@@ -79,17 +81,29 @@ def injected(dc: DataCenter, fault: Fault) -> Iterator[None]:
                 what=f"{fault.name} to bite",
                 timeout=deadline(dc, fault.bite_seconds),
             )
+        bitten = True
         yield
+    except BaseException as error:
+        if on_failure is not None and not isinstance(error, (KeyboardInterrupt, SystemExit)):
+            _tell(on_failure, error)
+        raise
     finally:
-        _heal(dc, fault, boots)
+        _heal(dc, fault, boots, bitten=bitten)
 
 
-def _heal(dc: DataCenter, fault: Fault, boots: Mapping[str, str]) -> None:
+def _tell(on_failure: Callable[[], object], error: BaseException) -> None:
+    try:
+        on_failure()
+    except Exception as second:  # noqa: BLE001 - the first error is the one to report, and healing must follow
+        error.add_note(f"what explains it could not be gathered: {second}")
+
+
+def _heal(dc: DataCenter, fault: Fault, boots: Mapping[str, str], *, bitten: bool) -> None:
     try:
         with _phase(dc, fault, "heal"):
             fault.heal(dc)
         with _phase(dc, fault, "healed"):
-            _prove_restarts(dc, boots)
+            _prove_restarts(dc, boots, demanded=bitten)
             wait_for(
                 lambda: fault.healed(dc),
                 what=f"{fault.name} to heal",
@@ -103,9 +117,14 @@ def _heal(dc: DataCenter, fault: Fault, boots: Mapping[str, str]) -> None:
         raise HealError(reason) from error
 
 
-def _prove_restarts(dc: DataCenter, boots: Mapping[str, str]) -> None:
+def _prove_restarts(dc: DataCenter, boots: Mapping[str, str], *, demanded: bool) -> None:
+    """Wait until these servers answer; with another boot ID, unless the fault never bit: it need not have
+    restarted them.
+    """
     for name, before in boots.items():
-        if dc.servers[name].wait_answering(unlike_boot=before) == before:
+        if not demanded:
+            dc.servers[name].wait_answering()
+        elif dc.servers[name].wait_answering(unlike_boot=before) == before:
             raise WaitTimeout(f"{name} to restart", deadline=0.0, last=f"boot ID is still {before}")
 
 

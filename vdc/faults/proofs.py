@@ -58,6 +58,21 @@ def versions(dc: DataCenter) -> Mapping[str, Mapping[str, str]]:
     return {name: machine.versions() for name, machine in dc.servers.items()}
 
 
+def others(found: Mapping[str, Mapping[str, str]], wanted: Mapping[str, str]) -> tuple[str, ...]:
+    """Return "server component version, not WANTED…" for every version that does not begin as `wanted` says.
+
+    Raises AssertionError if there is no server, or nothing is wanted: this would prove nothing.
+    """
+    assert found, "no servers"
+    assert wanted, "no versions are wanted"
+    return tuple(
+        f"{server} {component} {components.get(component, '(none)')}, not {beginning}*"
+        for server, components in sorted(found.items())
+        for component, beginning in wanted.items()
+        if not components.get(component, "").startswith(beginning)
+    )
+
+
 def unchanged(before: Mapping[str, Mapping[str, str]], after: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
     """Return "server component version" for every component that has no other version than before, or has
     none.

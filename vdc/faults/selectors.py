@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from vdc.cluster.api import Cluster
@@ -57,29 +58,48 @@ def spine(dc: DataCenter, index: int) -> str:
     raise KeyError(f"no spine {index}")
 
 
-def leader(cluster: Cluster) -> str:
-    """Return the server that leads; raises NotYet unless exactly one healthy member says that it does."""
-    leaders = [member.server for member in cluster.state() if member.leader and member.healthy]
-    if len(leaders) != 1:
-        raise NotYet(f"{len(leaders)} leaders: {', '.join(leaders) or 'none'}")
-    return leaders[0]
+def leader(dc: DataCenter, cluster: Cluster) -> str:
+    """Wait until exactly one healthy member says that it leads, and return its server; raises WaitTimeout."""
+    return _wait(dc, lambda: _leader(cluster), what="a leader")
 
 
-def follower(cluster: Cluster) -> str:
-    """Return the first healthy server that does not lead; raises NotYet if there is none."""
-    for member in cluster.state():
-        if member.healthy and not member.leader:
-            return member.server
-    raise NotYet("no healthy follower")
+def follower(dc: DataCenter, cluster: Cluster) -> str:
+    """Wait until there is a leader and a healthy server that does not lead, and return the first of those.
+
+    Raises WaitTimeout.
+    """
+    return _wait(dc, lambda: _follower(cluster), what="a healthy follower")
 
 
 def wait_other_leader(dc: DataCenter, cluster: Cluster, *, than: str) -> str:
     """Wait until a server other than `than` leads, and return it; raises WaitTimeout."""
 
     def check() -> str:
-        found = leader(cluster)
+        found = _leader(cluster)
         if found == than:
             raise NotYet(f"{than} still leads")
         return found
 
-    return wait_for(check, what=f"a leader other than {than}", timeout=deadline(dc, _ELECTION_SECONDS), interval=0.5)
+    return _wait(dc, check, what=f"a leader other than {than}")
+
+
+def _leader(cluster: Cluster) -> str:
+    leaders = [member.server for member in cluster.state() if member.leader and member.healthy]
+    if len(leaders) != 1:
+        raise NotYet(f"{len(leaders)} leaders: {', '.join(leaders) or 'none'}")
+    return leaders[0]
+
+
+def _follower(cluster: Cluster) -> str:
+    states = cluster.state()
+    # Without a leader every member is "not leading", also the one that leads a moment later.
+    if not any(member.healthy and member.leader for member in states):
+        raise NotYet("no leader, so no follower either")
+    for member in states:
+        if member.healthy and not member.leader:
+            return member.server
+    raise NotYet("no healthy follower")
+
+
+def _wait(dc: DataCenter, check: Callable[[], str], *, what: str) -> str:
+    return wait_for(check, what=what, timeout=deadline(dc, _ELECTION_SECONDS), interval=0.5)

@@ -14,7 +14,7 @@ from vdc.plan.images import IMAGES
 from vdc.plan.plan import Plan
 from vdc.plan.resources import Bird, Domain, Namespace, Overlay
 from vdc.settings import Settings
-from vdc.shell import run
+from vdc.shell import find, run
 
 MIB = 1024**2
 GIB = 1024**3
@@ -24,6 +24,9 @@ PACKAGES: Mapping[str, str] = MappingProxyType(
         "ip": "iproute2",
         "nsenter": "util-linux",
         "unshare": "util-linux",
+        "setpriv": "util-linux",
+        "setsid": "util-linux",
+        "mount": "mount",
         "ping": "iputils-ping",
         "bird": "bird2",
         "birdc": "bird2",
@@ -33,14 +36,19 @@ PACKAGES: Mapping[str, str] = MappingProxyType(
         "mke2fs": "e2fsprogs",
         "mmdebstrap": "mmdebstrap",
         "cpio": "cpio",
-        "ssh-keygen": "openssh-client",
+        "gpg": "gpg",
+        "chroot": "coreutils",
+        "ssh": "openssh-client",
     }
 )
 """Every tool that vdc starts, and the package of Debian and Ubuntu that has it."""
 
-FABRIC_TOOLS = frozenset({"ip", "nsenter", "unshare", "ping", "bird", "birdc"})
-SERVER_TOOLS = frozenset({"qemu-system-x86_64", "qemu-img", "libvirtd", "mke2fs", "ssh-keygen"})
-IMAGE_TOOLS = frozenset({"mmdebstrap", "mke2fs", "cpio"})
+FABRIC_TOOLS = frozenset({"ip", "nsenter", "unshare", "setpriv", "setsid", "ping", "bird", "birdc"})
+SERVER_TOOLS = frozenset({"qemu-system-x86_64", "qemu-img", "libvirtd", "mount", "mke2fs"})
+# without gpg, mmdebstrap does not find out which key signed a suite that the host's own apt does not know
+IMAGE_TOOLS = frozenset({"mmdebstrap", "gpg", "mke2fs", "cpio", "chroot"})
+OPTIONAL_TOOLS = frozenset({"ssh"})
+"""What only a command for people needs: `vdc ssh`."""
 
 FABRIC_FEATURES = frozenset({"bridge", "veth"})
 SERVER_FEATURES = frozenset({"bridge", "veth", "tun"})
@@ -128,7 +136,7 @@ def gather(settings: Settings) -> HostFacts:
     """Ask the host. Needs root to ask the kernel what links it makes; without, it counts as making none."""
     from vdc.host.images import complete
 
-    tools = frozenset(tool for tool in PACKAGES if shutil.which(tool))
+    tools = frozenset(tool for tool in PACKAGES if find(tool))
     return HostFacts(
         tools=tools,
         features=frozenset(_features(tools)),

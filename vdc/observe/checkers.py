@@ -13,6 +13,7 @@ from vdc.observe.ops import Gap, Operation, Outcome
 from vdc.observe.outages import Outage, starvation, waits
 
 _SHOWN = 5  # complaints quoted in a message
+_BLIND = 30.0  # seconds without a sample that prove nothing, however long an outage may be
 
 
 class Kind(StrEnum):
@@ -90,8 +91,9 @@ def longest_outage(
 ) -> Verdict:
     """Judge whether users never waited more than `budget` seconds for a write or a read to be acknowledged.
 
-    `vdc.observe.outages` says how an outage is measured. `start` and `end` narrow the window, `gaps` are
-    when the probe was starved: an outage that might be the probe's own is `unknown`. The figures are
+    `vdc.observe.outages` says how an outage is measured. `start` and `end` are when the probe was to look, by
+    default when it did; `gaps` are when it was starved. An outage that might be the probe's own is `unknown`,
+    and so is a stretch that nobody looked at, whether before, between or after the samples. The figures are
     `outage`, `write_outage`, `read_outage` and, through each member alone, `outage[MEMBER]`.
     """
     samples = _distinct(operations)
@@ -108,15 +110,16 @@ def longest_outage(
     for op in by_op:
         if not any(operation.ok for operation in samples if operation.op == op):
             return _outage_verdict(Kind.INVALID, f"no {op} was ever acknowledged", figures)
-    blind = _inside(starvation(samples, gaps, longest=budget), start, end)
+    allowed = min(budget, _BLIND)
+    blind = _inside(starvation(samples, gaps, longest=allowed, start=start, end=end), start, end)
     too_long = [outage for found in by_op.values() for outage in found if outage.seconds > budget]
     worst = max(too_long, key=lambda outage: outage.seconds - _blind_seconds(outage, blind), default=None)
     if worst is not None and worst.seconds - _blind_seconds(worst, blind) > budget:
         message = f"no {worst.op} was acknowledged for {worst.seconds:.2f} s, {budget:.2f} s allowed"
         return _outage_verdict(Kind.INVALID, message, figures)
     starved = max((gap.seconds for gap in blind), default=0.0)
-    if worst is not None or starved > budget:
-        message = f"inconclusive: the probe itself was starved for up to {starved:.2f} s, {budget:.2f} s allowed"
+    if worst is not None or starved > allowed:
+        message = f"inconclusive: the probe itself was starved for up to {starved:.2f} s, {allowed:.2f} s allowed"
         return _outage_verdict(Kind.UNKNOWN, message, figures)
     message = f"longest outage {figures['outage']:.2f} s, {budget:.2f} s allowed"
     return _outage_verdict(Kind.VALID, message, figures)

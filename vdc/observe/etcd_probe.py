@@ -2,8 +2,9 @@
 
 `python -m vdc.observe.etcd_probe CONFIG.json` starts one operation every period, through one member after
 the other, writes and reads in turn. It is an open loop: a slow answer never delays the next sample, or an
-outage would hide the samples that should have seen it ("coordinated omission"). It ends at SIGTERM, at its
-deadline, or when its parent is gone, and every operation it started is in the history by then.
+outage would hide the samples that should have seen it ("coordinated omission"). It ends well at SIGTERM,
+and badly at its deadline or when its parent is gone: whoever asked for it must not take a probe that stopped
+looking for a healthy cluster. Every operation it started is in the history by then.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any, Self
 import h11
 
 from vdc.cluster.etcd_client import ClientConfig, decode, encode, tls_context
+from vdc.errors import VdcError
 from vdc.history import Event, Recorder
 from vdc.observe.http1 import Connection, Pool
 from vdc.observe.ops import Operation, Outcome
@@ -75,13 +77,17 @@ class Prober:
         self._pending: list[Event] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = asyncio.Event()
+        self._quit: str | None = None
         self._number = 0
         self._last_tick = time.monotonic()
         self._parent = os.getppid()
         self._end = self._last_tick + config.duration
 
     async def run(self) -> None:
-        """Sample until stopped, then let what is in flight end, and write the rest of the history."""
+        """Sample until stopped, then let what is in flight end, and write the rest of the history.
+
+        Raises VdcError if nobody stopped it.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -93,6 +99,8 @@ class Prober:
         for pool in self._pools.values():
             pool.close()
         self._flush()
+        if self._quit is not None:
+            raise VdcError(self._quit)
 
     def stop(self) -> None:
         """Start no further operation."""
@@ -100,19 +108,27 @@ class Prober:
 
     def _tick(self, due: float) -> None:
         now = time.monotonic()
-        if now > self._end or os.getppid() != self._parent:
-            self.stop()
-        if self._stopped.is_set():
-            return
         period = self._config.period
         if now - due > _STARVED * period:
             seconds = round(now - self._last_tick, 6)
             self._pending.append(Event(time=now, kind="gap", source=self._config.source, data={"seconds": seconds}))
             due = now
+        self._quit = self._reason_to_quit(now)
+        if self._quit is not None:
+            self.stop()
+        if self._stopped.is_set():
+            return
         self._last_tick = now
         self._start_operation(now)
         following = max(due + period, now)
         asyncio.get_running_loop().call_at(following, self._tick, following)
+
+    def _reason_to_quit(self, now: float) -> str | None:
+        if self._stopped.is_set():
+            return self._quit
+        if now > self._end:
+            return f"nobody stopped it within {self._config.duration:.1f} s"
+        return "its parent is gone" if os.getppid() != self._parent else None
 
     def _start_operation(self, now: float) -> None:
         operation = self._next_operation(now)
@@ -213,8 +229,11 @@ async def _sample(config: ProbeConfig) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Sample as the configuration file says."""
-    asyncio.run(_sample(ProbeConfig.load(Path(arguments[0]))))
+    """Sample as the configuration file says; exits 1 if nobody stopped it."""
+    try:
+        asyncio.run(_sample(ProbeConfig.load(Path(arguments[0]))))
+    except VdcError as error:
+        sys.exit(f"the probe stopped by itself: {error}")
 
 
 if __name__ == "__main__":

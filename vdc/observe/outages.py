@@ -9,15 +9,12 @@ truth, and longer by at most one period of the samples.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from vdc.history import Event
 from vdc.observe.ops import Gap, Operation
-
-_SLACK = 0.25  # seconds; an outage begins with the last good sample, a little before its cause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -64,77 +61,53 @@ def waits(
     return _longest_per_end(found)
 
 
-def outages(operations: Iterable[Operation], *, longer_than: float = 0.5) -> tuple[Outage, ...]:
+def outages(
+    operations: Iterable[Operation],
+    *,
+    longer_than: float = 0.5,
+    start: float | None = None,
+    end: float | None = None,
+) -> tuple[Outage, ...]:
     """Return every outage of writes or of reads that lasted longer than `longer_than` seconds, in order.
 
-    Of waits that overlap, which are one outage seen from different moments, the longest is returned.
+    Of waits that overlap, which are one outage seen from different moments, the longest is returned. `start`
+    and `end` are those of `waits`.
     """
     samples = tuple(operations)
-    kept: list[Outage] = []
+    found: list[Outage] = []
     for op in ("write", "read"):
-        long = (wait for wait in waits(samples, op) if wait.seconds > longer_than)
-        for wait in sorted(long, key=lambda wait: -wait.seconds):
-            if not any(o.op == op and wait.start < o.end and o.start < wait.end for o in kept):
-                kept.append(wait)
-    return tuple(sorted(kept))
+        found += _disjoint(wait for wait in waits(samples, op, start=start, end=end) if wait.seconds > longer_than)
+    return tuple(sorted(found))
 
 
-def starvation(operations: Iterable[Operation], gaps: Sequence[Gap], *, longest: float) -> tuple[Gap, ...]:
-    """Return when nobody looked: the gaps the probe noted, and any stretch over `longest` without samples."""
-    starts = sorted(operation.start for operation in operations)
-    holes = (Gap(end=b, seconds=b - a) for a, b in pairwise(starts) if b - a > longest)
+def starvation(
+    operations: Iterable[Operation],
+    gaps: Sequence[Gap],
+    *,
+    longest: float,
+    start: float | None = None,
+    end: float | None = None,
+) -> tuple[Gap, ...]:
+    """Return when nobody looked: the gaps the probe noted, and any stretch over `longest` without samples.
+
+    With `start` and `end` also the stretch from there to the first sample, and from the last one to there.
+    """
+    starts = sorted(operation.start for operation in operations if _within(operation, start, end))
+    moments = [*([] if start is None else [start]), *starts, *([] if end is None else [end])]
+    holes = (Gap(end=b, seconds=b - a) for a, b in pairwise(moments) if b - a > longest)
     return (*gaps, *holes)
 
 
-def attribute(outage: Outage, events: Iterable[Event]) -> str:
-    """Return the fault, power action or step that was in progress when `outage` began, the innermost of them.
-
-    Faults and power actions come before steps, which also name the harness's own waiting.
-    """
-    disturbances = [
-        d for d in _disturbances(events) if d.start <= outage.end and (d.end is None or d.end >= outage.start)
-    ]
-    begun = [d for d in disturbances if d.start <= outage.start + _SLACK]
-    if begun:
-        return max(begun, key=lambda d: (d.is_fault, d.start)).name
-    if disturbances:
-        return min(disturbances, key=lambda d: d.start).name
-    return "nothing in progress"
-
-
-@dataclass(slots=True, kw_only=True)
-class _Disturbance:
-    name: str
-    start: float
-    end: float | None
-    is_fault: bool
-
-
-_OPENS = {"step": ("start",), "fault": ("inject",)}
-_CLOSES = {"step": ("done", "failed"), "fault": ("healed", "failed")}
-
-
-def _disturbances(events: Iterable[Event]) -> list[_Disturbance]:
-    found: list[_Disturbance] = []
-    open_now: dict[tuple[str, str], _Disturbance] = {}
-    for event in sorted(events, key=lambda e: e.time):
-        if event.kind == "power":
-            name, phase = f"{event.data['server']} {event.data['action']}", "inject"
-        elif event.kind in _OPENS:
-            name, phase = event.data["name"], event.data["phase"]
-        else:
-            continue
-        key = (event.kind, event.data["server"] if event.kind == "power" else name)
-        previous = open_now.get(key)
-        opens = phase in _OPENS.get(event.kind, ("inject",))
-        if previous is not None and (opens or phase in _CLOSES[event.kind]):
-            previous.end = event.time
-            del open_now[key]
-        if opens:
-            new = _Disturbance(name=name, start=event.time, end=None, is_fault=event.kind != "step")
-            open_now[key] = new
-            found.append(new)
-    return found
+def _disjoint(found: Iterable[Outage]) -> list[Outage]:
+    kept: list[Outage] = []
+    for wait in sorted(found, key=lambda wait: -wait.seconds):
+        # What is kept does not overlap, so only the two neighbours can.
+        place = bisect_left(kept, wait.start, key=lambda other: other.start)
+        free_before = place == 0 or kept[place - 1].end <= wait.start
+        free_after = place == len(kept) or kept[place].start >= wait.end
+        if free_before and free_after:
+            kept.insert(place, wait)
+    return kept
 
 
 def _within(operation: Operation, start: float | None, end: float | None) -> bool:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import signal
 import subprocess  # noqa: TID251 - the types only; vdc.shell starts the process
 import sys
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 
-from vdc.cluster.api import Cluster
-from vdc.cluster.etcd import EtcdCluster, serving_deadline
+from vdc.cluster.api import Cluster, SpeaksEtcd
+from vdc.cluster.etcd import serving_deadline
 from vdc.cluster.etcd_client import ClientConfig
 from vdc.errors import ClusterError, VdcError
 from vdc.history import Event
@@ -23,6 +25,9 @@ from vdc.wait import NotYet, wait_for
 PERIOD = 0.05
 """Seconds from one sample to the next."""
 
+DURATION = 3600.0
+"""Seconds. A probe that nobody stops stops by itself."""
+
 
 class ProbeError(VdcError):
     """The probe itself failed: nothing can be said of the cluster."""
@@ -32,11 +37,13 @@ class ProbeError(VdcError):
 class Watch:
     """What a probe saw; complete once its `with` block has ended.
 
-    `final` is what each member holds under `prefix` at the end, read linearizably through it: member to key
-    to value.
+    The body ran from `started` to `ended` (host monotonic seconds). `final` is what each member holds under
+    `prefix` at the end, read linearizably through it: member to key to value.
     """
 
     prefix: str
+    started: float
+    ended: float = inf
     operations: tuple[Operation, ...] = ()
     gaps: tuple[Gap, ...] = ()
     events: tuple[Event, ...] = ()
@@ -47,38 +54,44 @@ class Probe:
     """Starts probes. Stateless; the pytest plugin offers one as the fixture `probe`."""
 
     @contextmanager
-    def etcd(self, cluster: Cluster, *, period: float = PERIOD) -> Iterator[Watch]:
+    def etcd(self, cluster: Cluster, *, period: float = PERIOD, duration: float = DURATION) -> Iterator[Watch]:
         """Sample `cluster` from its external client for the time of the body, from the first acknowledged
-        write on.
+        write on, but for `duration` seconds at most: a body that lasts longer is an error.
 
         After a body that ended well, everything the probe wrote is read back through every member.
 
         Raises:
             WaitTimeout: no write was acknowledged, or a member could not be read at the end.
-            ProbeError: the probe died, or it does not know this kind of cluster.
+            ProbeError: the probe died or stopped by itself, or it does not know this kind of cluster.
         """
-        if not isinstance(cluster, EtcdCluster):
-            raise ProbeError(f"not an etcd cluster but {type(cluster).__name__}")
+        if not isinstance(cluster, SpeaksEtcd):
+            raise ProbeError(
+                f"{type(cluster).__name__} cannot be probed: it does not speak etcd",
+                hint="its deployer must return a cluster with all that `vdc.cluster.api.SpeaksEtcd` has",
+            )
         prefix = f"vdc/probe/{uuid.uuid4().hex[:12]}"
         directory = cluster.dc.run_directory / "probes"
         directory.mkdir(parents=True, exist_ok=True)
         stem = directory / prefix.rpartition("/")[2]
         history = cluster.dc.recorder.path
-        config = _config(cluster, prefix, history, period)
+        config = replace(_config(cluster, prefix, history, period), duration=duration)
         config.save(stem.with_suffix(".json"))
         tail = _Tail(history)
-        watch = Watch(prefix=prefix)
         with _running(cluster, stem) as process:
+            wait_for(
+                lambda: _first_write(tail, config.source, process, stem),
+                what="the probe's first acknowledged write",
+                timeout=serving_deadline(cluster.dc.slowness),
+            )
+            watch = Watch(prefix=prefix, started=time.monotonic())
             try:
-                wait_for(
-                    lambda: _first_write(tail, config.source, process, stem),
-                    what="the probe's first acknowledged write",
-                    timeout=serving_deadline(cluster.dc.slowness),
-                )
                 yield watch
             finally:
-                _stop(process, stem, patience=config.client.timeout + 30.0)
-                _fill(watch, tail.read(), config.source)
+                watch.ended = time.monotonic()
+                try:
+                    _stop(process, stem, patience=config.client.timeout + 30.0)
+                finally:
+                    _fill(watch, tail.read(), config.source)
         watch.final = {member: _read_back(cluster, prefix, member) for member in cluster.members}
 
 
@@ -101,7 +114,7 @@ class _Tail:
         return self._events
 
 
-def _config(cluster: EtcdCluster, prefix: str, history: Path, period: float) -> ProbeConfig:
+def _config(cluster: SpeaksEtcd, prefix: str, history: Path, period: float) -> ProbeConfig:
     timeout = 2.0 * max(1.0, cluster.dc.slowness)
     client = replace(ClientConfig.load(cluster.config_path), timeout=timeout)
     return ProbeConfig(
@@ -115,7 +128,7 @@ def _config(cluster: EtcdCluster, prefix: str, history: Path, period: float) -> 
 
 
 @contextmanager
-def _running(cluster: EtcdCluster, stem: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _running(cluster: SpeaksEtcd, stem: Path) -> Iterator[subprocess.Popen[bytes]]:
     argv = [sys.executable, "-m", "vdc.observe.etcd_probe", str(stem.with_suffix(".json"))]
     with stem.with_suffix(".log").open("ab") as log:
         process = cluster.client.start(argv, output=log)
@@ -161,7 +174,7 @@ def _fill(watch: Watch, events: list[Event], source: str) -> None:
     watch.gaps = tuple(Gap.from_event(event) for event in events if event.kind == "gap" and event.source == source)
 
 
-def _read_back(cluster: EtcdCluster, prefix: str, member: str) -> Mapping[str, str]:
+def _read_back(cluster: SpeaksEtcd, prefix: str, member: str) -> Mapping[str, str]:
     def read() -> Mapping[str, str]:
         try:
             return cluster.read_prefix(f"{prefix}/", via=member)

@@ -22,12 +22,18 @@ def judge_service(watch: Watch, *, longest: float | None) -> None:
     """Demand that no acknowledged write was lost or changed, and that no outage was longer than `longest`
     seconds.
 
-    Where an outage is part of the bargain, `longest` is None: samples are still demanded, and every write
-    judged.
+    Where an outage is part of the bargain, `longest` is None: samples are still demanded for all of the body,
+    and every write judged.
 
     Raises AssertionError with what all checkers say, also if they cannot tell.
     """
     judge(
         no_write_lost(watch.operations, watch.final),
-        longest_outage(watch.operations, budget=inf if longest is None else longest, gaps=watch.gaps),
+        longest_outage(
+            watch.operations,
+            budget=inf if longest is None else longest,
+            gaps=watch.gaps,
+            start=watch.started,
+            end=watch.ended,
+        ),
     )

@@ -6,6 +6,7 @@ asks for `dc`. Everything that then happens is in `vdc.pytest_plugin.session`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,12 @@ _MARKERS = (
 )
 
 
+_ONE_PROCESS = "scenarios share one data centre, so they run in one process: leave out -n (pytest-xdist)"
+
+STARTED = pytest.StashKey[float]()
+"""When this run of pytest began, in seconds of the monotonic clock."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that say which data centre scenarios run on."""
     group = parser.getgroup("vdc", "virtual data centre (vdc)")
@@ -38,11 +45,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--topology", metavar="FILE", type=Path, help="bring a data centre of FILE up for the run")
     group.addoption("--name", metavar="NAME", help="with --topology: its instance name")
     group.addoption("--keep", action="store_true", help="with --topology: leave it running at the end")
+    group.addoption("--deployer", metavar="NAME", default="etcd", help="what deploys the cluster (default: etcd)")
     group.addoption("--run-dir", metavar="DIR", type=Path, help="write the report to DIR (runs/NAME)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers, for projects with --strict-markers."""
+    config.stash[STARTED] = time.monotonic()
+    if _wants_data_center(config) and config.getoption("numprocesses", None):
+        raise pytest.UsageError(_ONE_PROCESS)
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
 
@@ -51,6 +62,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order scenarios by suite; leave runs without scenarios alone."""
     if any(uses_dc(item) for item in items):
         items.sort(key=lambda item: SUITES.index(suite) if (suite := suite_of(item)) in SUITES else -1)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that asked for a data centre and skipped everything before it was needed: it proved nothing."""
+    config = session.config
+    if not _wants_data_center(config) or config.getoption("collectonly"):
+        return
+    idle = not config.pluginmanager.has_plugin("vdc-session") and any(map(uses_dc, session.items))
+    if idle and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.ensure_newline()
+            reporter.write_line("vdc: FAILED: every scenario was skipped", red=True)
+
+
+def _wants_data_center(config: pytest.Config) -> bool:
+    return bool(config.getoption("--topology") or config.getoption("--dc"))
 
 
 def uses_dc(item: pytest.Item) -> bool:
@@ -69,6 +98,8 @@ def dc(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterator[
     from vdc.pytest_plugin.hooks import Hooks
     from vdc.pytest_plugin.session import Session, options
 
+    if hasattr(pytestconfig, "workerinput"):
+        raise pytest.UsageError(_ONE_PROCESS)
     session = Session(options(pytestconfig, request.session.items), hooks := Hooks(pytestconfig))
     hooks.session = session
     pytestconfig.pluginmanager.register(hooks, "vdc-session")
@@ -97,11 +128,14 @@ def probe(request: pytest.FixtureRequest) -> Prober:
 
 
 @pytest.fixture
-def inject(dc: DataCenter) -> Inject:
+def inject(dc: DataCenter, request: pytest.FixtureRequest) -> Inject:
     """What puts a fault in effect for a body: proven to bite before it, and healed after it."""
     from vdc.faults.base import injected
+    from vdc.pytest_plugin.hooks import Hooks
 
-    return partial(injected, dc)
+    hooks = request.config.pluginmanager.get_plugin("vdc-session")
+    on_failure = partial(hooks.gather, request.node) if isinstance(hooks, Hooks) else None
+    return partial(injected, dc, on_failure=on_failure)
 
 
-__all__ = ["SUITES", "cluster", "dc", "inject", "probe", "suite_of", "uses_dc"]
+__all__ = ["STARTED", "SUITES", "cluster", "dc", "inject", "probe", "suite_of", "uses_dc"]

@@ -28,12 +28,11 @@ def collect(dc: DataCenter, folder: Path) -> str:
 
 
 def _collectors(dc: DataCenter) -> Iterator[tuple[str, Collector]]:
-    for path in sorted((dc.run_directory / "consoles").glob("*.log")):
-        yield f"console-{path.name}", lambda path=path: _text(path)  # type: ignore[misc]
+    for path in sorted(dc.run_directory.rglob("*.log")):
+        name = "-".join(path.relative_to(dc.run_directory).parts)
+        yield name, lambda path=path: _text(path)  # type: ignore[misc]
     for name, router in dc.routers.items():
         yield f"bird-{name}.txt", lambda router=router: _bird(dc, router)  # type: ignore[misc]
-        log = dc.run_directory / "bird" / f"{name}.log"
-        yield f"bird-{name}.log", lambda log=log: _text(log)  # type: ignore[misc]
     for name, machine in dc.servers.items():
         yield f"bird-{name}.txt", lambda machine=machine: _guest_bird(machine)  # type: ignore[misc]
         yield f"journal-{name}.txt", lambda machine=machine: _journal(machine)  # type: ignore[misc]
@@ -60,7 +59,7 @@ def _bird(dc: DataCenter, router: Router) -> str:
 
 
 def _guest_bird(machine: Machine) -> str:
-    _expect_on(machine)
+    _expect_answering(machine)
     return "\n".join(
         machine.run(["birdc", "show", *what], timeout=_SECONDS, check=False).stdout
         for what in (["protocols", "all"], ["bfd", "sessions"], ["route"])
@@ -68,11 +67,12 @@ def _guest_bird(machine: Machine) -> str:
 
 
 def _journal(machine: Machine) -> str:
-    _expect_on(machine)
+    _expect_answering(machine)
     argv = ["journalctl", "--boot", "--no-pager", "--output=short-monotonic", f"--lines={_JOURNAL_LINES}"]
     return machine.run(argv, timeout=2 * _SECONDS).stdout
 
 
-def _expect_on(machine: Machine) -> None:
+def _expect_answering(machine: Machine) -> None:
     if machine.power() is not Power.ON:
         raise VdcError(f"{machine.name} is {machine.power()}")
+    machine.run(["true"], timeout=_SECONDS / 3)  # one that crashed must not take the time of every question

@@ -11,8 +11,8 @@ import pytest
 from vdc.errors import DirtyError
 from vdc.pytest_plugin import suite_of, uses_dc
 from vdc.pytest_plugin.artifacts import collect
-from vdc.pytest_plugin.probing import FIGURES
-from vdc.report import ScenarioResult, render_screen, render_summary
+from vdc.pytest_plugin.probing import EVENT, FIGURES
+from vdc.report import EventOutage, ScenarioResult, render_screen, render_summary
 from vdc.report.result import Result
 
 if TYPE_CHECKING:
@@ -31,6 +31,14 @@ class Hooks:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._culprit = ""
+        self._gathered: dict[str, str] = {}
+
+    def gather(self, item: pytest.Item) -> None:
+        """Gather what explains the failure of a scenario, once: a fault calls this before it is healed."""
+        dc = self.session.dc
+        if dc is not None and item.nodeid not in self._gathered:
+            folder = self.session.run_directory / "artifacts" / _file_name(item.nodeid)
+            self._gathered[item.nodeid] = collect(dc, folder)
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Refuse to run a scenario on a data centre that an earlier one left broken."""
@@ -47,8 +55,8 @@ class Hooks:
             return report
         dc = self.session.dc
         if dc is not None and report.failed and self._is_first_failure(report):
-            folder = self.session.run_directory / "artifacts" / _file_name(item.nodeid)
-            report.sections.append(("vdc artifacts", f"{collect(dc, folder)}"))
+            self.gather(item)
+            report.sections.append(("vdc artifacts", self._gathered[item.nodeid]))
         if dc is not None and dc.dirty() and not self._culprit:
             self._culprit = item.nodeid
         self._note(item, report)
@@ -60,10 +68,15 @@ class Hooks:
         if report.when == "call" and outages:
             told = ", ".join(f"{name.replace('_', ' ')} {value:.2f} s" for name, value in outages.items())
             self._tell(f"  {told}")
+            for event in events_of(report):
+                self._tell(f"    {event}")
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the summary; a scenario that was never reached is an error, not a success."""
+        """Write the summary; a scenario that was never reached is an error, not a success.
+
+        A run that did not pass does not end with pytest's status for success, also where all was skipped.
+        """
         for item in session.items:
             if uses_dc(item) and item.nodeid not in self.session.results:
                 self.session.results[item.nodeid] = ScenarioResult(
@@ -73,6 +86,9 @@ class Hooks:
                     duration=0.0,
                     message="not run",
                 )
+        self.session.finish()
+        if not self.session.result().passed and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         text = render_summary(self.session.result())
         self.session.run_directory.mkdir(parents=True, exist_ok=True)
         (self.session.run_directory / "summary.md").write_text(text, encoding="utf-8")
@@ -103,8 +119,10 @@ class Hooks:
             test=item.nodeid,
             suite=suite_of(item),
             outcome=_outcome(report),
-            duration=report.duration + (known.duration if known else 0.0),
+            # what comes up for the first scenario, and down after the last one, is not theirs
+            duration=report.duration if report.when == "call" else (known.duration if known else 0.0),
             outages=outages_of(report),
+            events=events_of(report),
             message=_message(report),
         )
         # What went wrong once stays so: a good teardown does not undo a bad call.
@@ -128,6 +146,11 @@ class Hooks:
 def outages_of(report: pytest.TestReport) -> dict[str, float]:
     """Return the outages that a test recorded, in seconds by name."""
     return {name: float(str(value)) for name, value in report.user_properties if name in FIGURES}
+
+
+def events_of(report: pytest.TestReport) -> tuple[EventOutage, ...]:
+    """Return the outage of each event that a test recorded."""
+    return tuple(value for name, value in report.user_properties if name == EVENT and isinstance(value, EventOutage))
 
 
 def _outcome(report: pytest.TestReport) -> Result:

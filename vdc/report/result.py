@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 Versions = Mapping[str, Mapping[str, str]]
 """Server to component ("os", "kernel", "bird", "etcd") to version."""
+
+
+TARGETS: Mapping[str, float] = MappingProxyType({"fabric": 3.0, "answering": 90.0, "down": 3.0, "total": 900.0})
+"""How long these phases of a run of `small.yml` may take at most, on 2 cores without KVM."""
 
 
 class Result(StrEnum):
@@ -20,14 +25,30 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventOutage:
+    """The longest time that users waited for a write and for a read because of `event`; None: no sample of it."""
+
+    event: str
+    write: float | None
+    read: float | None
+
+    def __str__(self) -> str:
+        figures = (("write", self.write), ("read", self.read))
+        return f"{self.event}: {', '.join(f'{op} {value:.2f} s' for op, value in figures if value is not None)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioResult:
-    """One scenario: `test` is pytest's id, `outages` what was measured, `message` why it did not pass."""
+    """One scenario: `test` is pytest's id, `duration` that of its body, `outages` the longest that were
+    measured, `events` those of each event, `message` why it did not pass.
+    """
 
     test: str
     suite: str
     outcome: Result
     duration: float
     outages: Mapping[str, float] = field(default_factory=dict)
+    events: tuple[EventOutage, ...] = ()
     message: str = ""
 
     @property
@@ -38,7 +59,7 @@ class ScenarioResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """A whole run. `durations` are named phases ("up", "deploy", "down", …), in the order to print them."""
+    """A whole run. `durations` are named phases ("up", "deploy", …, "total"), in the order to print them."""
 
     name: str
     topology: str

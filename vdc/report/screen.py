@@ -6,9 +6,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vdc.report.result import Result, RunResult, ScenarioResult, version_changes
+from vdc.report.result import TARGETS, Result, RunResult, ScenarioResult, version_changes
 
-_ROOM = 19  # lines for scenarios and failures, beside the header, the facts, the verdict and the prompt
+_ROOM = 18  # lines for scenarios and failures, beside the header, the facts, the verdict and the prompt
 _STYLES = {
     Result.PASSED: "green",
     Result.FAILED: "bold red",
@@ -26,7 +26,7 @@ def render_screen(run: RunResult) -> RenderableType:
     hidden = len(run.scenarios) - len(shown)
     if hidden:
         parts.append(Text(f"… and {hidden} more", style="dim"))
-    parts += [*messages, _line(_facts(run)), _line(_changes(run))]
+    parts += [*messages, _line(_facts(run)), _line(_targets(run)), _line(_changes(run))]
     parts.append(Text(run.verdict, style="bold green" if run.passed else "bold red"))
     return Group(*parts)
 
@@ -64,8 +64,15 @@ def _message(scenario: ScenarioResult) -> Text:
 
 
 def _facts(run: RunResult) -> str:
-    durations = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.durations.items())
+    others = ((name, seconds) for name, seconds in run.durations.items() if name not in TARGETS)
+    durations = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in others)
     return f"{run.accelerator}, slowness {run.slowness:.2f}" + (f" · {durations}" if durations else "")
+
+
+def _targets(run: RunResult) -> str:
+    """Return each duration that has a target, and the target after the slash."""
+    durations = ((name, seconds, TARGETS[name]) for name, seconds in run.durations.items() if name in TARGETS)
+    return ", ".join(f"{name} {seconds:.1f}/{target:g} s" for name, seconds, target in durations)
 
 
 def _changes(run: RunResult) -> str:

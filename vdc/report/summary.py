@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import starmap
 
-from vdc.report.result import Result, RunResult, ScenarioResult, shown_outages, version_changes
+from vdc.report.result import TARGETS, Result, RunResult, ScenarioResult, shown_outages, version_changes
 
 _MARKS = {Result.PASSED: "✅", Result.FAILED: "❌", Result.ERROR: "💥", Result.SKIPPED: "⏭️"}
 _NOTHING = "-"
@@ -12,15 +13,17 @@ _MESSAGE = 2000  # characters
 
 
 def render_summary(run: RunResult) -> str:
-    """Return the summary: the verdict first, then scenarios, failures, versions, durations and the host."""
+    """Return the summary: the verdict first, then scenarios, outages, failures, versions, durations, the host."""
     parts = [
         f"# {'✅' if run.passed else '❌'} {run.verdict}\n",
         f"Data centre `{run.name}` of topology `{run.topology}`.\n",
         _table(("", "suite", "scenario", "longest outage", "duration"), map(_row, run.scenarios)),
+        *_outages(run),
         *_failures(run),
         *_versions(run),
         "## Durations\n",
-        _table(("phase", "duration"), ((name, _seconds(value)) for name, value in run.durations.items())),
+        _table(("phase", "duration", "target"), starmap(_phase, run.durations.items())),
+        "Targets are for `topologies/small.yml` on 2 cores without KVM.\n",
         "## Host\n",
         _table(("host", "accelerator", "slowness"), [(_cell(run.host), run.accelerator, f"{run.slowness:.2f}")]),
     ]
@@ -35,6 +38,30 @@ def _row(scenario: ScenarioResult) -> tuple[str, ...]:
         _cell(shown_outages(scenario.outages)) or _NOTHING,
         _seconds(scenario.duration),
     )
+
+
+def _outages(run: RunResult) -> Iterator[str]:
+    rows = [(scenario, event) for scenario in run.scenarios for event in scenario.events]
+    if rows:
+        yield "## Outage of each event\n"
+        yield _table(
+            ("scenario", "event", "writes", "reads"),
+            (
+                (_cell(scenario.title), _cell(event.event), _outage(event.write), _outage(event.read))
+                for scenario, event in rows
+            ),
+        )
+
+
+def _outage(seconds: float | None) -> str:
+    return _NOTHING if seconds is None else f"{seconds:.2f} s"
+
+
+def _phase(name: str, seconds: float) -> tuple[str, ...]:
+    target = TARGETS.get(name)
+    if target is None:
+        return name, _seconds(seconds), _NOTHING
+    return name, _seconds(seconds), f"≤ {target:g} s" + (", missed" if seconds > target else "")
 
 
 def _failures(run: RunResult) -> Iterator[str]:

@@ -21,6 +21,7 @@ class Lie(StrEnum):
     DATA_LOST_BY_RESTART = "the cluster is empty after any restart of a server"
     SLOW_FAILOVER = "after each change nothing is answered for ten minutes"
     NO_SAMPLES = "the probe sees nothing"
+    SAMPLES_STOP = "the probe stops looking half-way, and says nothing"
     SESSION_DOWN = "a router has a session that is not Established"
     BFD_DOWN = "a session is Established without BFD"
     NEXT_HOP_MISSING = "all sessions are Established, and a kernel table has one next hop where it needs two"

@@ -14,7 +14,7 @@ from vdc.testing.lies import Lie
 
 _PERIOD = 0.05
 _ROUNDS = 3
-_SLOW_SECONDS = 600
+_LONG_SECONDS = 600
 _PREFIX = "vdc/probe/fake"
 
 
@@ -29,7 +29,7 @@ class FakeProbe:
         """Sample before the body, after every change in it, and after it."""
         sampler = _Sampler(cluster, self._dc.world.lies)
         observers = self._dc.world.observers
-        watch = Watch(prefix=_PREFIX)
+        watch = Watch(prefix=_PREFIX, started=sampler.now)
         sampler.sample()
         observers.append(sampler.changed)
         try:
@@ -37,6 +37,7 @@ class FakeProbe:
         finally:
             observers.remove(sampler.changed)
             sampler.sample()
+            watch.ended = sampler.now
             watch.operations = () if Lie.NO_SAMPLES in self._dc.world.lies else tuple(sampler.operations)
         watch.final = {member: sampler.final(member) for member in cluster.members}
 
@@ -45,22 +46,26 @@ class _Sampler:
     def __init__(self, cluster: Cluster, lies: frozenset[Lie]) -> None:
         self._cluster = cluster
         self._lies = lies
-        self._now = 0.0
+        self.now = 0.0
+        self._blind = False
         self._acknowledged: dict[str, str] = {}
         self.operations: list[Operation] = []
 
     def changed(self) -> None:
-        """Sample, after ten minutes without an answer if that is the lie."""
+        """Sample, after ten minutes without an answer, or without a look, if that is the lie."""
         if Lie.SLOW_FAILOVER in self._lies:
-            for _ in range(_SLOW_SECONDS):
+            for _ in range(_LONG_SECONDS):
                 key = f"{_PREFIX}/{len(self.operations)}"
                 self._append("write", key, "unanswered", self._cluster.members[0], error="no answer")
-                self._now += 1.0
+                self.now += 1.0
+        if Lie.SAMPLES_STOP in self._lies:
+            self._blind = True
+            self.now += _LONG_SECONDS
         self.sample()
 
     def sample(self) -> None:
         """Write and read through every member, a few times over."""
-        for _ in range(_ROUNDS):
+        for _ in range(0 if self._blind else _ROUNDS):
             for member in self._cluster.members:
                 self._write(member)
                 self._read(member)
@@ -97,11 +102,11 @@ class _Sampler:
                 op=op,
                 key=key,
                 value=value,
-                start=self._now,
-                end=self._now + _PERIOD / 2,
+                start=self.now,
+                end=self.now + _PERIOD / 2,
                 outcome=outcome,
                 member=member,
                 error=error,
             )
         )
-        self._now += _PERIOD
+        self.now += _PERIOD

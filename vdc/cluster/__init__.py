@@ -1,0 +1,1 @@
+"""Clusters and the deployers that put them on a data centre."""
