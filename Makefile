@@ -61,7 +61,8 @@ type: $(BIN)/vdc ## mypy --strict
 
 .PHONY: unit
 unit: $(BIN)/vdc ## unit and golden tests, without root, in under a minute
-	@$(HANDING_BACK) $(PYTEST) tests --ignore tests/host --ignore tests/scenarios --junitxml=$(REPORTS)/unit.xml
+	@$(HANDING_BACK) $(PYTEST) -n auto --dist loadfile tests --ignore tests/host --ignore tests/scenarios \
+		--junitxml=$(REPORTS)/unit.xml
 
 .PHONY: bench
 bench: setup ## measure up, converge and down; needs the host for itself (root)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from vdc.cli import access, bench, doctor, images, lifecycle, scenarios, topology
+from vdc.cli import access, bench, checkpoints, doctor, images, lifecycle, scenarios, topology
 
 _HELP = """A virtual data centre that tells you whether an upgrade may go ahead.
 
@@ -37,5 +37,7 @@ def build_app() -> typer.Typer:
     app.command("test")(scenarios.run_scenarios)
     app.command("bench")(bench.bench)
     app.command("doctor")(doctor.doctor)
+    app.command("fork")(checkpoints.fork)
+    app.add_typer(checkpoints.build_app(), name="checkpoint")
     app.add_typer(images.build_app(), name="images")
     return app

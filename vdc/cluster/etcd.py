@@ -195,6 +195,8 @@ class EtcdDeployer:
         cluster = EtcdCluster(dc, client=_client(dc))
         if not cluster.config_path.exists():
             raise ClusterError(f"no etcd cluster is deployed on {dc.name}")
+        # a fork has the keys of what it was made from, in a directory of its own
+        _prepare(dc)
         return cluster
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -110,6 +111,18 @@ class LiveMachine:
                 last=error.last,
                 log=f"the end of its console:\n{self.console_tail()}",
             ) from error
+
+    def step_clock(self) -> None:
+        """Set the guest's clock to the host's, as soon as its agent is heard after its memory was restored."""
+
+        def step() -> None:
+            try:
+                self.libvirt.set_time(self.name, time.time())
+            except CommandError as error:
+                raise NotYet(error.message) from error
+
+        deadline = _COMMAND_SECONDS * max(1.0, self.slowness)
+        wait_for(step, what=f"{self.name} to set its clock", timeout=deadline)
 
     def console_tail(self, lines: int = _TAIL_LINES) -> str:
         """Return the last lines of its console."""

@@ -16,11 +16,15 @@ _SECTOR = 512
 
 def create_overlay(overlay: Overlay) -> None:
     """Create an empty qcow2 overlay on its image; one that is there is replaced: that is what reimaging is."""
-    path = Path(overlay.path)
+    create_overlay_on(Path(overlay.path), Path(overlay.backing), "raw")
+
+
+def create_overlay_on(path: Path, backing: Path, backing_format: str) -> None:
+    """Create an empty qcow2 overlay on a disk, replacing what is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     run(
-        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", overlay.backing, str(path)],
+        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", backing_format, "-b", str(backing), str(path)],
         timeout=_SECONDS,
     )
 
@@ -29,9 +33,12 @@ def create_data_disk(disk: DataDisk) -> None:
     """Create a sparse data disk with an empty file system."""
     path = Path(disk.path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
+    raw = path.with_suffix(".raw")
+    with raw.open("wb") as file:
         file.truncate(disk.size)
-    run(["mke2fs", "-q", "-F", "-t", "ext4", "-L", "vdc-data", "-m", "0", str(path)], timeout=_SECONDS)
+    run(["mke2fs", "-q", "-F", "-t", "ext4", "-L", "vdc-data", "-m", "0", str(raw)], timeout=_SECONDS)
+    run(["qemu-img", "convert", "-q", "-f", "raw", "-O", "qcow2", str(raw), str(path)], timeout=_SECONDS)
+    raw.unlink()
 
 
 def create_config_disk(disk: ConfigDisk, secrets: Mapping[str, tuple[str, int]]) -> None:

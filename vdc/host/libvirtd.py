@@ -151,6 +151,35 @@ class Connection:
         with _reporting(f"domain:{name}"):
             return _STATES.get(self.raw.lookupByName(name).state()[0], "unknown")
 
+    def suspend(self, name: str) -> None:
+        """Let a guest stand still, its memory kept."""
+        with _reporting(f"domain:{name}"):
+            self.raw.lookupByName(name).suspend()
+
+    def resume(self, name: str) -> None:
+        """Let a guest that stands still go on."""
+        with _reporting(f"domain:{name}"):
+            self.raw.lookupByName(name).resume()
+
+    def save(self, name: str, image: Path) -> None:
+        """Write the memory and devices of a guest to a file; the guest is off then."""
+        with _reporting(f"domain:{name}"):
+            self.raw.lookupByName(name).saveFlags(str(image), None, libvirt.VIR_DOMAIN_SAVE_PAUSED)
+
+    def restore(self, image: Path, xml: str | None = None) -> None:
+        """Bring a saved guest back, standing still, with other host files where `xml` names them."""
+        with _reporting(f"save image {image.name}"):
+            self.raw.restoreFlags(str(image), xml, libvirt.VIR_DOMAIN_SAVE_PAUSED)
+
+    def saved_xml(self, image: Path) -> str:
+        """Return the XML of the domain in a save image."""
+        with _reporting(f"save image {image.name}"):
+            return str(self.raw.saveImageGetXMLDesc(str(image), libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE))
+
+    def set_time(self, name: str, seconds: float) -> None:
+        """Set the clock of a guest to seconds since the epoch."""
+        self.agent(name, "guest-set-time", time=int(seconds * 1e9))
+
     def kernel(self, name: str) -> str:
         """Return the path of the kernel that a domain boots."""
         with _reporting(f"domain:{name}"):

@@ -10,13 +10,17 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanContext:
-    """Where and how an instance runs. Paths are absolute; `slowness` is 1.0 on a host of ordinary speed."""
+    """Where and how an instance runs. Paths are absolute; `slowness` is 1.0 on a host of ordinary speed.
+
+    A fork has the `identity` of the instance it was made from: its guests remember their UUIDs.
+    """
 
     instance: str
     state_dir: Path
     cache_dir: Path
     accelerator: Literal["kvm", "tcg"]
     slowness: float
+    identity: str | None = None
 
     @property
     def run_directory(self) -> Path:
@@ -42,7 +46,7 @@ class PlanContext:
 
     def data_disk(self, server: str) -> Path:
         """Return a server's data disk."""
-        return self.run_directory / "disks" / f"{server}-data.raw"
+        return self.run_directory / "disks" / f"{server}-data.qcow2"
 
     def config_disk(self, server: str) -> Path:
         """Return a server's config disk."""
@@ -67,5 +71,5 @@ class PlanContext:
         return self.run_directory / "libvirt"
 
     def uuid(self, server: str) -> UUID:
-        """Return a server's UUID: version 5 (RFC 9562) of `vdc:INSTANCE/SERVER` as a URL."""
-        return uuid5(NAMESPACE_URL, f"vdc:{self.instance}/{server}")
+        """Return a server's UUID: version 5 (RFC 9562) of `vdc:IDENTITY/SERVER` as a URL."""
+        return uuid5(NAMESPACE_URL, f"vdc:{self.identity or self.instance}/{server}")

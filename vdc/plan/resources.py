@@ -193,7 +193,7 @@ class Overlay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataDisk:
-    """A sparse raw disk of `size` bytes with an ext4 file system labelled `vdc-data`; outlives reimaging."""
+    """A sparse qcow2 disk of `size` bytes with an ext4 file system labelled `vdc-data`; outlives reimaging."""
 
     server: str
     path: str
