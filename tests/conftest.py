@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
+
+from vdc.cluster.etcd import EtcdCluster, EtcdDeployer
+from vdc.datacenter.api import DataCenter
+from vdc.testing.loopback import LoopbackDataCenter
 
 Golden = Callable[[Path, str], None]
 """Compares a text with the file that holds what it should be."""
@@ -34,3 +40,18 @@ def golden(request: pytest.FixtureRequest) -> Golden:
             pytest.fail("\n".join(lines))
 
     return compare
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[LoopbackDataCenter]:
+    """A data centre in miniature, on loopback addresses of this test process alone."""
+    process = os.getpid()
+    dc = LoopbackDataCenter(run_directory=tmp_path, subnet=(1 + process // 250 % 250, process % 250))
+    yield dc
+    dc.stop()
+
+
+@pytest.fixture
+def cluster(lab: LoopbackDataCenter) -> EtcdCluster:
+    """An etcd cluster on it."""
+    return EtcdDeployer().deploy(cast(DataCenter, lab))

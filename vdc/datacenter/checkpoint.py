@@ -144,23 +144,28 @@ def _freeze(dc: LiveDataCenter, part: Path) -> None:
         off = ", ".join(sorted(set(dc.servers) - {server.name for server in running}))
         raise InputError(f"not every server runs: {off}", hint="a checkpoint is of a whole data centre")
     (part / "memory").mkdir()
-    for server in running:
-        server.libvirt.suspend(server.name)
     saved = []
     try:
+        for server in running:
+            server.libvirt.suspend(server.name)
         for server in running:
             server.libvirt.save(server.name, part / "memory" / f"{server.name}.save")
             saved.append(server)
         _copy_disks(dc, part / "disks")
-        for folder in KEPT:
-            if (dc.run_directory / folder).exists():
-                shutil.copytree(dc.run_directory / folder, part / folder)
-        (part / PLAN).write_text(dc.plan.to_json(), encoding="utf-8")
+        _copy_files(dc, part)
     finally:
         for server in saved:
             server.libvirt.restore(part / "memory" / f"{server.name}.save")
         for server in running:
-            server.libvirt.resume(server.name)
+            if server.libvirt.state(server.name) == "paused":
+                server.libvirt.resume(server.name)
+
+
+def _copy_files(dc: LiveDataCenter, part: Path) -> None:
+    for folder in KEPT:
+        if (dc.run_directory / folder).exists():
+            shutil.copytree(dc.run_directory / folder, part / folder)
+    (part / PLAN).write_text(dc.plan.to_json(), encoding="utf-8")
 
 
 def _copy_disks(dc: LiveDataCenter, target: Path) -> None:
