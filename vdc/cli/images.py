@@ -32,6 +32,8 @@ def build(context: typer.Context, release: Release = None) -> None:
     from vdc.plan.images import IMAGES
 
     told = steps()
-    for each in IMAGES if release is None else (pick("release", release, IMAGES),):
+    # what only serves to be compared with is built where it is asked for
+    usual = (name for name, image in IMAGES.items() if not image.stock)
+    for each in usual if release is None else (pick("release", release, IMAGES),):
         ensure(each, settings, told)
         typer.echo(f"{each}: {IMAGES[each].directory(settings.cache_dir)}")

@@ -6,18 +6,16 @@ at all. One process builds an image while others that want it wait.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import lzma
-import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from vdc.errors import BuildError, HostError
+from vdc.host.locks import exclusive
 from vdc.plan.images import IMAGES, Image
 from vdc.settings import Settings
 from vdc.shell import run, run_logged
@@ -30,15 +28,19 @@ $bb mount -t devtmpfs dev /dev
 $bb mount -t sysfs sys /sys
 for module in /modules/*; do $bb insmod "$module"; done
 until [ -b /dev/vda ]; do $bb sleep 0.02; done
-$bb mount -t ext4 -o rw,noatime /dev/vda /root
-[ ! -b /dev/vdb ] || $bb mount -t ext4 -o rw,noatime /dev/vdb /root/data
-[ ! -b /dev/vdc ] || $bb tar -x -f /dev/vdc -C /root
+$bb mount -t ext4 -o rw,noatime,discard /dev/vda /root
+$bb mount -t ext4 -o rw,noatime,discard /dev/vdb /root/data 2>/dev/null
+$bb tar -x -f /dev/vdc -C /root
 for port in /sys/class/virtio-ports/*; do
     [ -s "$port/name" ] || continue
     $bb mkdir -p /dev/virtio-ports
     $bb ln -s "../${port##*/}" "/dev/virtio-ports/$($bb cat "$port/name")"
 done
 $bb umount /sys
+# journald writes to the disk at once where it finds this flag; else it fills a journal in memory and copies it later
+$bb mount -t tmpfs -o mode=755,size=20%,nosuid,nodev run /root/run
+$bb mkdir -p /root/run/systemd/journal
+$bb touch /root/run/systemd/journal/flushed
 $bb mount --move /dev /root/dev
 exec $bb switch_root /root /sbin/init
 """
@@ -55,7 +57,7 @@ def ensure(release: str, settings: Settings, steps: Steps) -> None:
     image = IMAGES[release]
     directory = image.directory(settings.cache_dir)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(directory.parent / f".{image.name}.lock"):
+    with exclusive(directory.parent / f".{image.name}.lock"):
         if complete(image, settings.cache_dir):
             return
         with steps.step(f"build image {release}"):
@@ -74,18 +76,8 @@ def complete(image: Image, cache: Path) -> bool:
 def clean(settings: Settings) -> None:
     """Remove what killed builds left; one that is going on is let alone."""
     for work in (settings.cache_dir / "images").glob(".*.build"):
-        with suppress(BlockingIOError), _locked(work.with_suffix(".lock"), wait=False):
+        with suppress(BlockingIOError), exclusive(work.with_suffix(".lock"), wait=False):
             shutil.rmtree(work)
-
-
-@contextmanager
-def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield
-    finally:
-        os.close(handle)
 
 
 def _build(image: Image, settings: Settings) -> None:
@@ -103,9 +95,12 @@ def _build(image: Image, settings: Settings) -> None:
         _customise(image, root)
         packages = _package_versions(root)
         kernel = _newest_kernel(root)
-        _unpack_modules(root, kernel)
         shutil.copy(root / "boot" / f"vmlinuz-{kernel}", work / "vmlinuz")
-        _initrd(image, root, kernel, work)
+        if image.stock:
+            shutil.copy(root / "boot" / f"initrd.img-{kernel}", work / "initrd.img")
+        else:
+            _unpack_modules(root, kernel)
+            _initrd(image, root, kernel, work)
         _disk(image, root, work / "root.img", log)
     except Exception as error:
         raise HostError(f"building image {image.name} failed: {error}", hint=f"the log is {log}") from error
@@ -127,7 +122,7 @@ def _bootstrap(image: Image, root: Path, mirror: str | None, log: Path) -> None:
     """Run mmdebstrap in mount and process namespaces of its own: killed at any moment, it leaves only files."""
     options = [
         "--mode=root",
-        "--variant=minbase",
+        f"--variant={'important' if image.stock else 'minbase'}",
         f"--include={','.join(image.packages)}",
         "--dpkgopt=path-exclude=/usr/share/doc/*",
         "--dpkgopt=path-exclude=/usr/share/man/*",
@@ -182,19 +177,24 @@ def _customise(image: Image, root: Path) -> None:
     (root / "root/.ssh").chmod(0o700)
     for key in (root / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
-    # systemd runs them all at each boot, and they look for what these servers do not have
-    masks = root / "etc/systemd/system-generators"
-    masks.mkdir(exist_ok=True)
-    for generator in (root / "usr/lib/systemd/system-generators").iterdir():
-        (masks / generator.name).symlink_to("/dev/null")
+    if not image.stock:
+        _strip_units(root)
     for name in ("etc/hostname", "etc/machine-id"):
         (root / name).write_text("")
     for command in (
-        ["systemctl", "enable", *image.enabled],
+        *(["systemctl", "add-wants", target, *units] for target, units in image.wanted),
         ["systemctl", "mask", "--force", *image.masked],
         ["passwd", "--delete", "root"],  # the console is the way in when all else fails
     ):
         run(["chroot", str(root), *command], timeout=60)
+
+
+def _strip_units(root: Path) -> None:
+    """Leave nothing that systemd starts by itself, nor generators, which look for what these servers do not have."""
+    for units in (root / "etc/systemd/system", root / "usr/lib/systemd/system"):
+        for wants in units.glob("*.wants"):
+            shutil.rmtree(wants)
+    shutil.rmtree(root / "usr/lib/systemd/system-generators")
 
 
 def _unpack_modules(root: Path, kernel: str) -> None:

@@ -14,8 +14,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-RELEASES: Final = ("debian-12", "debian-13")
-"""The releases a topology may name; `vdc.plan.images` has an image for each."""
+RELEASES: Final = ("debian-12", "debian-13", "debian-12-stock")
+"""The releases a topology may name; `vdc.plan.images` has an image for each. The last is for comparison only."""
 
 _UNITS: Final = MappingProxyType({"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40})
 _SIZE: Final = re.compile(r"(\d+) ?(KiB|MiB|GiB|TiB)")
@@ -113,10 +113,11 @@ class AsnSpec(_Section):
 
 
 class TopologySpec(_Section):
-    """A whole topology file."""
+    """A whole topology file. `boot` is how servers first start: as clones of a booted template, or cold."""
 
     name: Name
     release: str = "debian-12"
+    boot: Literal["fork", "cold"] = "fork"
     fabric: FabricSpec = FabricSpec()
     racks: Annotated[tuple[RackSpec, ...], Field(min_length=1, strict=False)]
     roles: Mapping[RoleName, RoleSpec] = Field(default_factory=dict)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 3
 """Raise when `vdc.host.images` builds something else from the same recipe."""
 
 _NETWORK_UNIT = """\
@@ -23,29 +23,30 @@ DefaultDependencies=no
 After=systemd-sysctl.service
 Before=network.target
 Wants=network.target
+ConditionPathExists=/etc/vdc/network
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=ip -batch /etc/vdc/network
-
-[Install]
-WantedBy=sysinit.target
 """
 
+# Without what Debian runs before it: two checks of a configuration that is right.
 _BIRD_EARLY = """\
 [Unit]
 DefaultDependencies=no
-After=vdc-network.service systemd-journald.socket
+ConditionPathExists=/etc/vdc/network
+After=vdc-network.service
 Conflicts=shutdown.target
 Before=shutdown.target
 
 [Service]
+Group=bird
+RuntimeDirectory=bird
+RuntimeDirectoryMode=0775
+ExecStartPre=
 Restart=always
 RestartSec=1
-
-[Install]
-WantedBy=sysinit.target
 """
 
 # Debian has udev start the agent, which is late; its port is there before systemd is. It notes each poll for the end
@@ -54,7 +55,6 @@ _AGENT_UNIT = """\
 [Unit]
 Description=QEMU Guest Agent
 DefaultDependencies=no
-After=systemd-journald.socket
 Conflicts=shutdown.target
 Before=shutdown.target
 
@@ -63,25 +63,119 @@ ExecStart=/usr/sbin/qemu-ga
 Restart=always
 RestartSec=0
 LogLevelMax=notice
-
-[Install]
-WantedBy=sysinit.target
 """
 
-_AUTOLOGIN = """\
+# A getty would wait for udev, hang up the tty and log in at once. A shell starts when somebody presses Enter.
+_CONSOLE_UNIT = """\
+[Unit]
+Description=Root's shell on the serial console
+
+[Service]
+WorkingDirectory=/root
+Environment=HOME=/root TERM=linux
+ExecStart=sh -c 'echo; echo "Press Enter for a shell."; read -r _; exec bash --login'
+StandardInput=tty-force
+StandardOutput=tty
+TTYPath=/dev/ttyS0
+Restart=always
+RestartSec=0
+SendSIGHUP=yes
+KillMode=process
+"""
+
+_SSH_SOCKET = """\
+[Unit]
+Description=SSH, one process for each connection
+
+[Socket]
+ListenStream=22
+Accept=yes
+"""
+
+_SSH_UNIT = """\
+[Unit]
+Description=SSH connection
+
+[Service]
+ExecStart=-/usr/sbin/sshd -i
+StandardInput=socket
+RuntimeDirectory=sshd
+RuntimeDirectoryPreserve=yes
+KillMode=process
+"""
+
+# Each confinement is a mount namespace, a BPF program or a system call filter, made anew at each boot: most of what
+# these services cost under emulation.
+_UNCONFINED = """\
+[Service]
+DeviceAllow=
+IPAddressDeny=
+LoadCredential=
+LockPersonality=no
+MemoryDenyWriteExecute=no
+PrivateMounts=no
+PrivateTmp=no
+ProtectClock=no
+ProtectControlGroups=no
+ProtectHome=no
+ProtectHostname=no
+ProtectKernelLogs=no
+ProtectKernelModules=no
+ProtectSystem=no
+ReadWritePaths=
+RestrictAddressFamilies=
+RestrictNamespaces=no
+RestrictRealtime=no
+RestrictSUIDSGID=no
+SystemCallArchitectures=
+SystemCallFilter=
+"""
+
+# The agent and BIRD are what somebody waits for; what they log until then waits in the journal's sockets.
+_LATE = """\
+[Unit]
+After=bird.service qemu-guest-agent.service
+"""
+
+# The power button is an input device. All other modules that these servers need are loaded by the initial RAM disk, or
+# by the kernel when they are asked for.
+_COLDPLUG = """\
 [Service]
 ExecStart=
-ExecStart=-/sbin/agetty --autologin root --keep-baud 115200,57600,38400,9600 - $TERM
+ExecStart=udevadm trigger --action=add --subsystem-match=input --subsystem-match=block
 """
 
-_FILES = (
-    ("/etc/fstab", ""),
-    ("/etc/systemd/system/vdc-network.service", _NETWORK_UNIT),
-    ("/etc/systemd/system/bird.service.d/vdc.conf", _BIRD_EARLY),
-    ("/etc/systemd/system/qemu-guest-agent.service", _AGENT_UNIT),
-    ("/etc/systemd/system/serial-getty@ttyS0.service.d/vdc.conf", _AUTOLOGIN),
-    ("/etc/systemd/journald.conf.d/vdc.conf", "[Journal]\nStorage=persistent\nSystemMaxUse=64M\n"),
-)
+# Nothing else is empty at each boot.
+_TMPFILES = """\
+[Service]
+ExecStart=
+ExecStart=systemd-tmpfiles --create --prefix=/run
+"""
+
+
+def _files(unconfined: str) -> tuple[tuple[str, str], ...]:
+    confined = ("systemd-journald", "systemd-logind", "systemd-sysctl", "systemd-tmpfiles-setup", "systemd-udevd")
+    late = ("systemd-journald", "systemd-tmpfiles-setup", "systemd-udev-trigger", "systemd-udevd")
+    return (
+        ("/etc/fstab", ""),
+        ("/etc/systemd/system/vdc-network.service", _NETWORK_UNIT),
+        ("/etc/systemd/system/qemu-guest-agent.service", _AGENT_UNIT),
+        ("/etc/systemd/system/vdc-console.service", _CONSOLE_UNIT),
+        ("/etc/systemd/system/ssh.socket", _SSH_SOCKET),
+        ("/etc/systemd/system/ssh@.service", _SSH_UNIT),
+        _drop_in("bird", "early", _BIRD_EARLY),
+        _drop_in("systemd-udev-trigger", "coldplug", _COLDPLUG),
+        _drop_in("systemd-tmpfiles-setup", "tmpfiles", _TMPFILES),
+        *(_drop_in(service, "unconfined", unconfined) for service in confined),
+        *(_drop_in(service, "late", _LATE) for service in late),
+        ("/etc/systemd/journald.conf.d/vdc.conf", "[Journal]\nStorage=persistent\nSystemMaxUse=64M\n"),
+        ("/etc/systemd/system.conf.d/vdc.conf", "[Manager]\nDefaultMemoryAccounting=no\nDefaultTasksAccounting=no\n"),
+    )
+
+
+def _drop_in(service: str, name: str, text: str) -> tuple[str, str]:
+    return f"/etc/systemd/system/{service}.service.d/{name}.conf", text
+
 
 _PACKAGES = (
     "bird2",
@@ -103,85 +197,108 @@ _PACKAGES = (
     "udev",
 )
 
-_ENABLED = (
-    "vdc-network.service",
-    "bird.service",
-    "qemu-guest-agent.service",
-    "serial-getty@ttyS0.service",
-    "ssh.service",
+_WANTED = (
+    (
+        "sysinit.target",
+        (
+            "bird.service",
+            "qemu-guest-agent.service",
+            "systemd-journald.service",
+            "systemd-sysctl.service",
+            "systemd-tmpfiles-setup.service",
+            "systemd-udev-trigger.service",
+            "vdc-network.service",
+        ),
+    ),
+    ("multi-user.target", ("ssh.socket", "systemd-logind.service", "vdc-console.service")),
 )
 
-_MASKED = (
-    # the cluster brings its own unit, with its own data directory
-    "etcd.service",
-    "etcd2.service",
-    # nothing here may change by itself or wait for what this network does not have
-    "apt-daily.timer",
-    "apt-daily-upgrade.timer",
-    "dpkg-db-backup.timer",
-    "e2scrub_all.timer",
-    "e2scrub_reap.service",
-    "fstrim.timer",
-    "getty@tty1.service",
-    "sshd-keygen.service",
-    "systemd-pstore.service",
-    # not used by anything in these servers, and each costs a process or more at boot, dear under emulation
-    "dev-hugepages.mount",
-    "dev-mqueue.mount",
-    "kmod-static-nodes.service",
-    "ldconfig.service",
-    "modprobe@configfs.service",
-    "modprobe@dm_mod.service",
+# the cluster brings its own unit, with its own data directory
+_ETCD = ("etcd.service", "etcd2.service")
+
+# pulled in by what is wanted, and not needed by it
+_UNUSED = (
     "modprobe@drm.service",
-    "modprobe@efi_pstore.service",
-    "modprobe@fuse.service",
-    "modprobe@loop.service",
-    "proc-sys-fs-binfmt_misc.automount",
-    "sys-fs-fuse-connections.mount",
-    "sys-kernel-config.mount",
-    "sys-kernel-debug.mount",
-    "sys-kernel-tracing.mount",
-    "systemd-ask-password-console.path",
-    "systemd-ask-password-wall.path",
-    "systemd-binfmt.service",
-    "systemd-hostnamed.socket",
-    "systemd-journal-catalog-update.service",
-    "systemd-modules-load.service",
-    "systemd-network-generator.service",
-    "systemd-networkd-persistent-storage.service",
-    "systemd-networkd.service",
-    "systemd-networkd.socket",
-    "systemd-remount-fs.service",
-    "systemd-sysext.socket",
-    "systemd-sysusers.service",
+    "systemd-journald-audit.socket",
     "systemd-udev-load-credentials.service",
-    "systemd-update-done.service",
-    "systemd-update-utmp-runlevel.service",
-    "systemd-update-utmp.service",
+    "tmp.mount",
+)
+
+_STOCK_CONFIG_UNIT = """\
+[Unit]
+Description=This server's identity and files, from its config disk
+DefaultDependencies=no
+Before=systemd-journald.service systemd-sysctl.service sysinit.target
+Conflicts=shutdown.target
+Before=shutdown.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=tar -x -f /dev/vdc -C /
+ExecStart=hostname --file /etc/hostname
+"""
+
+_STOCK_NETWORK_UNIT = """\
+[Unit]
+Description=Addresses of this server, from its config disk
+DefaultDependencies=no
+Wants=ifupdown-pre.service network.target
+After=ifupdown-pre.service systemd-sysctl.service vdc-config.service
+Before=network.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=ip -batch /etc/vdc/network
+"""
+
+_STOCK_FILES = (
+    ("/etc/fstab", "/dev/vda / ext4 errors=remount-ro 0 1\n/dev/vdb /data ext4 defaults 0 2\n"),
+    ("/etc/systemd/system/vdc-config.service", _STOCK_CONFIG_UNIT),
+    ("/etc/systemd/system/vdc-network.service", _STOCK_NETWORK_UNIT),
+)
+
+_STOCK_PACKAGES = (
+    "bird2",
+    "etcd-client",
+    "etcd-server",
+    "initramfs-tools",
+    "linux-image-amd64",
+    "nftables",
+    "openssh-server",
+    "qemu-guest-agent",
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A root disk: a Debian suite with packages, files added, and units enabled or masked.
+    """A root disk: a Debian suite with packages, files added, and units wanted or masked.
 
-    `files` are pairs of absolute path and text; `modules` are loaded by the initial RAM disk, which mounts the
-    root and the data disk, unpacks the config disk, and hands over to systemd. `boot_seconds` is what the kernel takes
-    until it misses a root disk on the host whose slowness is 1.0 (two cores, emulated).
+    `files` are pairs of absolute path and text; `wanted` are pairs of a target and the units that it starts: nothing
+    else is started. `modules` are loaded by the initial RAM disk, which mounts the root and the data disk, unpacks the
+    config disk, and hands over to systemd. A `stock` image boots as Debian does: with Debian's initial RAM disk,
+    generators and units, beside which its `wanted` are started. `boot_seconds` is what the kernel takes until it
+    misses a root disk on the host whose slowness is 1.0 (two cores, emulated).
     """
 
     name: str
     suite: str
     boot_seconds: float
+    files: tuple[tuple[str, str], ...]
+    stock: bool = False
     size: int = 2 * 1024**3
     packages: tuple[str, ...] = _PACKAGES
-    files: tuple[tuple[str, str], ...] = _FILES
-    enabled: tuple[str, ...] = _ENABLED
-    masked: tuple[str, ...] = _MASKED
-    modules: tuple[str, ...] = ("virtio_pci", "virtio_blk", "virtio_console", "virtio_net", "dummy")
+    wanted: tuple[tuple[str, tuple[str, ...]], ...] = _WANTED
+    masked: tuple[str, ...] = (*_ETCD, *_UNUSED)
+    modules: tuple[str, ...] = (
+        *("virtio_pci", "virtio_blk", "virtio_console", "virtio_net", "virtio_rng", "dummy"),
+        *("button", "evdev", "pvpanic_mmio"),  # the power button, and the way to say that the kernel has panicked
+        "vmgenid",  # where the kernel has it, a clone draws other random numbers from its first moment on
+    )
     cmdline: str = (
         "root=/dev/vda rw console=ttyS0,115200 net.ifnames=0 fsck.mode=skip panic=0"
-        " quiet loglevel=4 systemd.show_status=1"
+        " quiet loglevel=4 systemd.show_status=1 nokaslr cryptomgr.notests init_on_alloc=0"
     )
 
     @property
@@ -215,7 +332,25 @@ class Image:
 
 IMAGES: Mapping[str, Image] = MappingProxyType(
     {
-        "debian-12": Image(name="debian-12", suite="bookworm", boot_seconds=2.0),
-        "debian-13": Image(name="debian-13", suite="trixie", boot_seconds=2.6),
+        "debian-12": Image(name="debian-12", suite="bookworm", boot_seconds=2.0, files=_files(_UNCONFINED)),
+        "debian-13": Image(
+            name="debian-13",
+            suite="trixie",
+            boot_seconds=2.6,
+            files=_files(f"{_UNCONFINED}ImportCredential=\n"),  # new with systemd 254
+        ),
+        # an ordinary node, to compare with
+        "debian-12-stock": Image(
+            name="debian-12-stock",
+            suite="bookworm",
+            boot_seconds=4.7,
+            stock=True,
+            packages=_STOCK_PACKAGES,
+            files=_STOCK_FILES,
+            wanted=(("sysinit.target", ("vdc-config.service", "vdc-network.service")),),
+            masked=_ETCD,
+            modules=(),
+            cmdline="root=/dev/vda rw console=ttyS0,115200 net.ifnames=0 panic=0 quiet",
+        ),
     }
 )
