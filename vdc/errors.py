@@ -3,6 +3,7 @@
     VdcError                      1  something failed
     ├── InputError                2  the user's file or argument is wrong
     ├── HostError                 3  this host can't: what is missing, and what to install
+    │   ├── DamagedError          3  a file of the cache is not what was written there
     │   └── PrivilegeError       77  needs root
     ├── BuildError                1  a resource could not be created on the host
     ├── CommandError              1  a command ended badly
@@ -66,6 +67,10 @@ class HostError(VdcError):
     """The host cannot do what was asked: a package, memory, disk or a kernel feature is missing."""
 
     exit_code = 3
+
+
+class DamagedError(HostError):
+    """A file of the cache is not what was written there: names it."""
 
 
 class PrivilegeError(HostError):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import Golden
 from vdc.errors import InputError
+from vdc.model.expand import expand
 from vdc.model.load import load, parse
 
 ERRORS = Path(__file__).parents[1] / "golden" / "errors"
@@ -38,6 +39,12 @@ def test_ten_different_mistakes_print_ten_lines() -> None:
 def test_a_short_file_is_enough() -> None:
     spec = parse("name: tiny\nracks: [{count: 2}]\n", file="t.yml")
     assert (spec.fabric.spines, spec.release, len(spec.rack_servers())) == (2, "debian-12", 2)
+
+
+@pytest.mark.parametrize(("text", "boot"), [("", "fork"), ("boot: fork\n", "fork"), ("boot: cold\n", "cold")])
+def test_servers_start_as_clones_unless_the_file_says_cold(text: str, boot: str) -> None:
+    spec = parse(f"name: x\n{text}racks: [{{}}]\n", file="t.yml")
+    assert (spec.boot, expand(spec).boot) == (boot, boot)
 
 
 def test_sizes_are_bytes_and_pools_are_networks() -> None:
@@ -94,6 +101,7 @@ _keys = st.sampled_from(
     [
         "name",
         "release",
+        "boot",
         "fabric",
         "spines",
         "racks",

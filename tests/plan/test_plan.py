@@ -129,7 +129,7 @@ def test_a_fabric_without_servers_needs_no_libvirt() -> None:
 
 
 def test_every_collection_of_a_topology_has_a_planner_and_small_uses_every_resource(plan: Plan) -> None:
-    collections = {field.name.removesuffix("s") for field in fields(Topology)} - {"name", "release"}
+    collections = {field.name.removesuffix("s") for field in fields(Topology)} - {"name", "release", "boot"}
     assert set(KINDS) == collections
     assert {type(resource).__name__ for resource in plan.resources} == set(RESOURCES)
 
@@ -140,7 +140,7 @@ def test_every_release_of_the_language_has_an_image() -> None:
 
 def test_another_release_boots_another_kernel_with_the_same_disks_and_cables() -> None:
     server = small().servers[0]
-    old, new = (ET.fromstring(domain_xml(server, release, CONTEXT)) for release in RELEASES)
+    old, new = (ET.fromstring(domain_xml(server, release, CONTEXT)) for release in RELEASES[:2])
     assert old.findtext("os/kernel") != new.findtext("os/kernel")
     for path in ("uuid", "name"):
         assert old.findtext(path) == new.findtext(path)
@@ -157,7 +157,7 @@ def test_what_a_path_holds_is_escaped_in_xml() -> None:
 
 def test_timers_towards_servers_scale_with_the_host_and_never_go_below_those_between_routers() -> None:
     assert (to_servers(0.05).bfd_interval, to_servers(0.05).hold) == (200, 9)
-    assert (to_servers(2.0).bfd_interval, to_servers(2.0).hold) == (2000, 60)
+    assert (to_servers(2.0).bfd_interval, to_servers(2.0).hold) == (1200, 60)
 
 
 def test_a_tor_takes_nothing_from_a_server_but_its_node_address() -> None:

@@ -37,7 +37,10 @@ def save(context: typer.Context, name: Instance, tag: Tag) -> None:
     told = steps()
     with told.step(f"save {name} as {tag}"):
         made = checkpoint.save(attach(name, settings, told), tag)
-    typer.echo(f"saved {made.name} {made.tag} after {time.monotonic() - start:.1f} s: {made.size >> 20} MiB")
+    typer.echo(
+        f"saved {made.name} {made.tag} after {time.monotonic() - start:.1f} s: {made.size >> 20} MiB; "
+        f"its guests stood still for {made.stood_still:.1f} s"
+    )
 
 
 def restore(context: typer.Context, name: Instance, tag: Tag) -> None:
@@ -65,7 +68,7 @@ def list_(context: typer.Context) -> None:
 
 
 def remove(context: typer.Context, name: Instance, tag: Tag) -> None:
-    """Remove a checkpoint. What was forked from it must be down."""
+    """Remove a checkpoint. What was forked from it, or put back to it, must be down."""
     settings = need_root(context)
     from vdc.datacenter.checkpoint import remove as take_away
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 Instance = Annotated[str, typer.Argument(metavar="N", help="The name of a data centre.")]
 MaybeInstance = Annotated[str | None, typer.Argument(metavar="[N]", help="The name of a data centre; by default all.")]
 Retain = Annotated[bool, typer.Option("--retain", help="Keep what was built when building fails, to look into.")]
+Boot = Annotated[
+    Literal["fork", "cold"] | None,
+    typer.Option("--boot", help="How servers start: as clones of a booted template, or cold (the topology's boot)."),
+]
 
 
-def up(context: typer.Context, file: File, name: Name = None, retain: Retain = False) -> None:
+def up(context: typer.Context, file: File, name: Name = None, retain: Retain = False, boot: Boot = None) -> None:
     """Build a data centre and leave it running.
 
     Returns when every route is in every kernel and every server answers. What failed is rolled back.
@@ -33,7 +37,7 @@ def up(context: typer.Context, file: File, name: Name = None, retain: Retain = F
 
     topology = read_topology(file)
     told = steps()
-    plan = prepare(topology, name, settings, told)
+    plan = prepare(topology, name, settings, told, boot=boot)
     start = time.monotonic()
     dc = build(plan, settings, told, retain=retain)
     typer.echo(
@@ -76,7 +80,7 @@ def _look(running: Sequence[LiveDataCenter]) -> list[Status]:
 
 def is_planned(name: str, settings: Settings) -> bool:
     """Return whether a data centre got so far as to say what it is made of."""
-    from vdc.datacenter.live import PLAN
+    from vdc.host.claims import PLAN
 
     return (settings.state_dir / name / PLAN).exists()
 

@@ -1,55 +1,88 @@
 """Checkpoints: a whole data centre frozen at one instant, kept in the cache.
 
 A checkpoint is a directory. It is written beside its place and renamed into it, so it is there whole or not at all,
-and its manifest names every file with its digest, so that a damaged one is refused. Memory is libvirt's own save
-image, taken while all guests stand still. Disks are copied; what is brought to life from a checkpoint has overlays
-on them, so that any number of data centres share what they only read. `vdc.datacenter.fork` brings it to life.
+and its manifest names every file with its digest, so that a damaged one is refused. Memory is copied while all guests
+stand still, and so are the disks; what is brought to life from a checkpoint maps the memory privately and has
+overlays on the disks, so that any number of data centres share what they only read. `vdc.datacenter.fork` brings it
+to life.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from vdc.datacenter.live import PLAN, LiveDataCenter, held
-from vdc.errors import DirtyError, HostError, InputError
+from vdc.datacenter.live import LiveDataCenter, held
+from vdc.datacenter.machine import LiveMachine
+from vdc.errors import BuildError, CommandError, DamagedError, DirtyError, HostError, InputError
+from vdc.host import accelerator, claims, disks, freezer, preflight
+from vdc.host.claims import PLAN
+from vdc.host.freezer import Frozen
+from vdc.host.locks import exclusive
 from vdc.plan.plan import Plan
 from vdc.settings import Settings
-from vdc.shell import run
 
 KEPT: Final = ("secrets", "etcd")
 """Folders of a run directory that belong to the data centre's state: keys and certificates its guests know."""
 
+T = TypeVar("T")
+R = TypeVar("R")
+
+FORMAT: Final = 1
+"""Raise when guests that were frozen before cannot be woken any more."""
+
 _MANIFEST: Final = "manifest.json"
-_COPY_SECONDS: Final = 600.0
 _WORKERS: Final = 2
 _TAG: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
+_BLOCK: Final = 1 << 20
+_ZEROS: Final = bytes(_BLOCK)
+_NO_SPACE: Final = os.strerror(errno.ENOSPC)
+_PART, _GONE = ".part", ".gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A checkpoint in the store: of which data centre, when it was taken (UTC, ISO 8601), and its size in bytes."""
+    """A checkpoint in the store.
+
+    Of which data centre, under which tag, when it was taken (UTC, ISO 8601), its size on disk in bytes, and for how
+    many seconds its guests stood still.
+    """
 
     name: str
     tag: str
     taken: str
     size: int
+    stood_still: float
     directory: Path
 
-    def memory(self, server: str) -> Path:
-        """Return the save image of a server."""
-        return self.directory / "memory" / f"{server}.save"
+    def frozen(self, server: str) -> Frozen:
+        """Return the memory and the devices of a server."""
+        folder = self.directory / "memory"
+        return Frozen(memory=folder / f"{server}.ram", devices=folder / f"{server}.devices")
+
+    def xml(self, server: str) -> str:
+        """Return the domain of a server, as it was next to be started."""
+        return (self.directory / "domains" / f"{server}.xml").read_text(encoding="utf-8")
 
     def disk(self, file: str) -> Path:
         """Return a disk, by its file name in the run directory."""
         return self.directory / "disks" / file
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that its guests had in use."""
+        return sum(path.stat().st_blocks * 512 for path in (self.directory / "memory").glob("*.ram"))
 
     @property
     def plan(self) -> Plan:
@@ -58,107 +91,251 @@ class Checkpoint:
 
 
 def store(settings: Settings) -> Path:
-    """Return where checkpoints are kept."""
+    """Return where the user's checkpoints are kept, by name and tag."""
     return settings.cache_dir / "checkpoints"
 
 
+def deployed_store(settings: Settings) -> Path:
+    """Return where deployed states are kept, by digest."""
+    return settings.cache_dir / "deployed"
+
+
+def template_store(settings: Settings) -> Path:
+    """Return where booted templates of servers are kept, by digest."""
+    return settings.cache_dir / "templates"
+
+
 def checkpoints(settings: Settings) -> tuple[Checkpoint, ...]:
-    """Return every whole checkpoint, by name and tag; what an interrupted save left is not one."""
-    manifests = sorted(store(settings).glob(f"*/*/{_MANIFEST}"))
-    return tuple(_read(path.parent) for path in manifests if not path.parent.name.startswith("."))
+    """Return the user's checkpoints that are whole, by name and tag."""
+    found = (load(path.parent) for path in sorted(store(settings).glob(f"*/[!.]*/{_MANIFEST}")))
+    return tuple(each for each in found if each is not None)
 
 
 def find(name: str, tag: str, settings: Settings) -> Checkpoint:
-    """Return a checkpoint. Raises InputError naming those there are."""
-    for each in checkpoints(settings):
-        if (each.name, each.tag) == (name, tag):
-            return each
-    there = ", ".join(f"{each.name} {each.tag}" for each in checkpoints(settings)) or "none"
-    raise InputError(f"no checkpoint {tag!r} of {name!r}", hint=f"there are: {there}")
+    """Return a checkpoint of the user's. Raises InputError naming those there are."""
+    found = load(store(settings) / name / tag) if _is_tag(tag) else None
+    if found is None:
+        raise _no_such(name, tag, settings)
+    return found
 
 
 def save(dc: LiveDataCenter, tag: str) -> Checkpoint:
-    """Freeze a data centre for as long as it takes to store it, store it, and let it go on.
+    """Freeze a data centre into the user's store under `tag`.
 
-    Raises:
-        InputError: the tag is not one, or is taken.
-        BuildError: a guest could not be saved; the data centre goes on.
+    Raises InputError: it is not a tag, or is taken; else as `write`.
     """
-    target = store(dc.settings) / dc.name / tag
-    if not tag or not set(tag) <= _TAG or tag.startswith("."):
+    if not _is_tag(tag):
         raise InputError(f"{tag!r} is not a tag", hint="use lower-case letters, digits, dashes, dots and underscores")
+    target = store(dc.settings) / dc.name / tag
     if target.exists():
         raise InputError(f"{dc.name} has a checkpoint {tag!r}", hint=f"vdc checkpoint rm {dc.name} {tag}")
-    part = target.with_name(f".{tag}.part")
-    with held(dc.run_directory):
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        try:
-            _freeze(dc, part)
-            _write_manifest(dc.name, tag, part)
-            part.rename(target)
-        except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
-            raise
-    return find(dc.name, tag, dc.settings)
+    return write(dc, target)
 
 
 def remove(name: str, tag: str, settings: Settings) -> None:
-    """Remove a checkpoint. Raises InputError: there is none. Data centres that live on its disks must be down."""
-    found = find(name, tag, settings)
-    gone = found.directory.with_name(f".{tag}.gone")
-    found.directory.rename(gone)
-    shutil.rmtree(gone)
+    """Remove a checkpoint of the user's, whole or damaged.
+
+    Raises InputError: there is none; DirtyError: data centres live on it.
+    """
+    directory = store(settings) / name / tag
+    if not _is_tag(tag) or not directory.is_dir():
+        raise _no_such(name, tag, settings)
+    discard(directory)
     with suppress(OSError):  # others of the same data centre
-        gone.parent.rmdir()
+        directory.parent.rmdir()
+
+
+def load(directory: Path) -> Checkpoint | None:
+    """Return the checkpoint in a directory; None if there is none."""
+    try:
+        manifest = _manifest(directory)
+        return Checkpoint(
+            name=str(manifest["name"]),
+            tag=directory.name,
+            taken=str(manifest["taken"]),
+            size=int(manifest["size"]),
+            stood_still=float(manifest["stood_still"]),
+            directory=directory,
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write(dc: LiveDataCenter, directory: Path) -> Checkpoint:
+    """Freeze a data centre for as long as it takes to copy it into `directory`, and let it go on.
+
+    Raises:
+        InputError: not every server runs.
+        HostError: the disk has no room; nothing is left of the checkpoint.
+        BuildError: a guest could not be frozen. The data centre goes on in any case.
+        DirtyError: somebody else is writing it, or is building the data centre or taking it down; or the data centre is
+            dirty, which what is woken from it would not know.
+    """
+    if (reason := dc.dirty()) is not None:
+        raise DirtyError(f"{dc.name} is dirty: {reason}", hint=f"vdc down {dc.name}")
+    preflight.expect_room(dc.settings, dc.plan.memory + preflight.FLOOR)
+    with held(dc.run_directory), _making(directory) as part:
+        stood_still = _freeze(dc, part)
+        _write_manifest(dc.plan, stood_still, part)
+        part.rename(directory)
+    made = load(directory)
+    assert made is not None
+    return made
+
+
+def discard(directory: Path) -> None:
+    """Remove a checkpoint, whole or damaged, so that half of it is never taken for one.
+
+    Raises DirtyError: data centres live on it, and would find other disks when they start again.
+    """
+    with exclusive(directory.parent):
+        _discard(directory)
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Discard all but the `keep` checkpoints of a store that were used last, except those that are in use."""
+    with exclusive(folder):  # several processes come to prune at once
+        by_use = sorted(folder.glob("[!.]*"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for directory in by_use[keep:]:
+            with suppress(DirtyError):
+                _discard(directory)
+
+
+def in_use(directory: Path) -> tuple[str, ...]:
+    """Return the names of the data centres of this host with a disk that lives on a checkpoint."""
+    return tuple(
+        sorted(
+            name
+            for name, run_directory in claims.everyone().items()
+            if any(backing.is_relative_to(directory) for backing in _backings(run_directory))
+        )
+    )
 
 
 def clean(settings: Settings) -> None:
-    """Remove what killed saves and removals left, except of data centres that are just being saved."""
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
-    for leftover in (*store(settings).glob("*/.*.part"), *store(settings).glob("*/.*.gone")):
-        with suppress(DirtyError), held(settings.state_dir / leftover.parent.name):
-            shutil.rmtree(leftover)
-    for folder in store(settings).glob("*"):
+    """Remove what killed saves and removals left; what is just being written is let alone."""
+    for folder in (*store(settings).glob("*"), deployed_store(settings), template_store(settings)):
+        if not folder.is_dir():
+            continue
+        with exclusive(folder):
+            for gone in folder.glob(f".*{_GONE}"):
+                shutil.rmtree(gone)
+        for part in folder.glob(f".*{_PART}"):
+            with suppress(DirtyError), _locked(part):
+                shutil.rmtree(part)
         with suppress(OSError):
             folder.rmdir()
 
 
 def verify(checkpoint: Checkpoint) -> None:
-    """Read every file of a checkpoint. Raises HostError naming the first that is not what was saved."""
-    digests: dict[str, str] = _manifest(checkpoint.directory)["digests"]
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        found = list(pool.map(lambda name: _digest(checkpoint.directory / name), digests))
-    for name, digest in zip(digests, found, strict=True):
-        if digest != digests[name]:
-            raise HostError(
-                f"checkpoint {checkpoint.tag!r} of {checkpoint.name!r} is damaged: {name}",
-                hint=f"vdc checkpoint rm {checkpoint.name} {checkpoint.tag}",
-            )
+    """Read every file of a checkpoint that is about to be used, and note the use.
 
-
-def _freeze(dc: LiveDataCenter, part: Path) -> None:
-    """Stop all guests at one instant, store everything, and let them go on from what was stored."""
-    running = [server for server in dc.servers.values() if server.libvirt.state(server.name) == "running"]
-    if len(running) != len(dc.servers):
-        off = ", ".join(sorted(set(dc.servers) - {server.name for server in running}))
-        raise InputError(f"not every server runs: {off}", hint="a checkpoint is of a whole data centre")
-    (part / "memory").mkdir()
-    saved = []
+    Raises DamagedError naming the first file that is not what was saved.
+    """
     try:
-        for server in running:
+        manifest = _manifest(checkpoint.directory)
+        digests: dict[str, str] = manifest["digests"]
+        images: dict[str, str] = manifest["images"]
+        made_by: dict[str, str] = manifest["made_by"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedError(f"checkpoint {checkpoint.tag} of {checkpoint.name} is damaged: {_MANIFEST}") from error
+    for name, digest in _in_parallel(lambda name: _digest(checkpoint.directory / name), sorted(digests)):
+        if digest != digests[name]:
+            raise DamagedError(f"checkpoint {checkpoint.tag} of {checkpoint.name} is damaged: {name}")
+    if _images(checkpoint.directory) != images:
+        raise DamagedError(f"checkpoint {checkpoint.tag} of {checkpoint.name} is on an image that was built anew since")
+    for what, here in _made_by(checkpoint.plan).items():
+        if made_by.get(what) != here:
+            raise DamagedError(f"checkpoint {checkpoint.tag} of {checkpoint.name} was made with another {what}")
+    checkpoint.directory.touch()
+
+
+def _backings(directory: Path) -> Iterator[Path]:
+    """Yield the disks that those of a run directory or a checkpoint are overlays on; disks may come and go."""
+    for disk in directory.glob("disks/*.qcow2"):
+        with suppress(FileNotFoundError):
+            if (backing := disks.backing(disk)) is not None:
+                yield backing
+
+
+def _discard(directory: Path) -> None:
+    if living := in_use(directory):
+        raise DirtyError(f"{', '.join(living)} lives on {directory}", hint=f"vdc down {living[0]}")
+    gone = directory.with_name(f".{directory.name}{_GONE}")
+    with _locked(directory):  # else it is being woken
+        if gone.exists():
+            shutil.rmtree(gone)
+        directory.rename(gone)
+    shutil.rmtree(gone)
+
+
+def _no_such(name: str, tag: str, settings: Settings) -> InputError:
+    there = ", ".join(f"{each.name} {each.tag}" for each in checkpoints(settings)) or "none"
+    return InputError(f"no checkpoint {tag!r} of {name!r}", hint=f"there are: {there}")
+
+
+def _is_tag(tag: str) -> bool:
+    return bool(tag) and set(tag) <= _TAG and not tag.startswith(".")
+
+
+@contextmanager
+def _making(directory: Path) -> Iterator[Path]:
+    """Offer a folder beside `directory` to fill, which is nobody else's; it is removed unless it was renamed."""
+    part = directory.with_name(f".{directory.name}{_PART}")
+    part.mkdir(mode=0o700, parents=True, exist_ok=True)  # keys are in memory, too
+    with _locked(part):
+        for left in part.iterdir():  # by one that was killed
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        try:
+            yield part
+        except (OSError, CommandError, BuildError) as error:
+            if _NO_SPACE in str(error):
+                raise HostError(f"disk full: {directory} could not be written", hint="free some, or vdc gc") from error
+            raise
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    try:
+        with exclusive(folder, wait=False):
+            yield
+    except BlockingIOError as error:
+        raise DirtyError(f"another process is busy with {folder}", hint="wait until it is done") from error
+
+
+def _freeze(dc: LiveDataCenter, part: Path) -> float:
+    """Stop all guests at one instant, copy everything, and let them go on; return the seconds they stood still."""
+    servers = tuple(dc.servers.values())
+    states = {server.name: server.libvirt.state(server.name) for server in servers}
+    if off := ", ".join(name for name, state in states.items() if state != "running"):
+        raise InputError(f"not every server runs: {off}", hint=f"`vdc power {dc.name} SERVER on` lets one go on")
+    for folder in ("memory", "domains", "disks"):
+        (part / folder).mkdir()
+    with ExitStack() as going_on:
+        start = time.monotonic()
+        for server in servers:
+            going_on.callback(_resume, server)
             server.libvirt.suspend(server.name)
-        for server in running:
-            server.libvirt.save(server.name, part / "memory" / f"{server.name}.save")
-            saved.append(server)
-        _copy_disks(dc, part / "disks")
+        _in_parallel(lambda server: _freeze_server(dc, server, part), servers)
+        _in_parallel(lambda disk: _copy_disk(dc, disk, part), sorted((dc.run_directory / "disks").iterdir()))
         _copy_files(dc, part)
-    finally:
-        for server in saved:
-            server.libvirt.restore(part / "memory" / f"{server.name}.save")
-        for server in running:
-            if server.libvirt.state(server.name) == "paused":
-                server.libvirt.resume(server.name)
+    return time.monotonic() - start
+
+
+def _resume(server: LiveMachine) -> None:
+    with suppress(BuildError):  # one that is gone must not keep the others standing
+        if server.libvirt.state(server.name) == "paused":
+            server.libvirt.resume(server.name)
+
+
+def _freeze_server(dc: LiveDataCenter, server: LiveMachine, part: Path) -> None:
+    memory = part / "memory" / server.name
+    pid = int(dc.plan.context.process_file(server.name).read_text())
+    frozen = Frozen(memory=memory.with_suffix(".ram"), devices=memory.with_suffix(".devices"))
+    freezer.freeze(server.libvirt, server.name, pid, frozen)
+    (part / "domains" / f"{server.name}.xml").write_text(server.libvirt.xml(server.name), encoding="utf-8")
 
 
 def _copy_files(dc: LiveDataCenter, part: Path) -> None:
@@ -168,51 +345,34 @@ def _copy_files(dc: LiveDataCenter, part: Path) -> None:
     (part / PLAN).write_text(dc.plan.to_json(), encoding="utf-8")
 
 
-def _copy_disks(dc: LiveDataCenter, target: Path) -> None:
-    target.mkdir()
-    disks = sorted((dc.run_directory / "disks").iterdir())
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        list(pool.map(lambda disk: _copy_disk(dc, disk, target / disk.name), disks))
+def _copy_disk(dc: LiveDataCenter, disk: Path, part: Path) -> None:
+    disks.copy(disk, part / "disks" / disk.name, base=dc.settings.cache_dir / "images")
 
 
-def _copy_disk(dc: LiveDataCenter, source: Path, target: Path) -> None:
-    """Copy a disk so that it depends on nothing but its release image, also where it lives on a checkpoint itself."""
-    base = dc.settings.cache_dir / "images"
-    backing = _backing(source) if source.suffix == ".qcow2" else None
-    if backing is None or backing.is_relative_to(base):
-        run(["cp", "--sparse=always", "--reflink=auto", str(source), str(target)], timeout=_COPY_SECONDS)
-        return
-    images = [file for file in _chain(source) if file.is_relative_to(base)]
-    onto = ["-B", str(images[0]), "-F", "raw"] if images else []
-    run(
-        ["qemu-img", "convert", "-q", "-f", "qcow2", "-O", "qcow2", *onto, str(source), str(target)],
-        timeout=_COPY_SECONDS,
-    )
-
-
-def _backing(disk: Path) -> Path | None:
-    chain = _chain(disk)
-    return chain[1] if len(chain) > 1 else None
-
-
-def _chain(disk: Path) -> list[Path]:
-    said = run(["qemu-img", "info", "--backing-chain", "--output=json", str(disk)], timeout=_COPY_SECONDS).stdout
-    return [Path(each["filename"]) for each in json.loads(said)]
-
-
-def _write_manifest(name: str, tag: str, part: Path) -> None:
+def _write_manifest(plan: Plan, stood_still: float, part: Path) -> None:
     files = sorted(path for path in part.rglob("*") if path.is_file())
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        names = [str(path.relative_to(part)) for path in files]
-        digests = dict(zip(names, pool.map(_digest, files), strict=True))
+    digests = _in_parallel(lambda name: _digest(part / name), [str(path.relative_to(part)) for path in files])
     manifest = {
-        "name": name,
-        "tag": tag,
+        "name": plan.instance,
         "taken": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "size": sum(path.stat().st_blocks * 512 for path in files),
-        "digests": digests,
+        "stood_still": round(stood_still, 2),
+        "images": _images(part),
+        "made_by": _made_by(plan),
+        "digests": dict(digests),
     }
     (part / _MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def _made_by(plan: Plan) -> dict[str, str]:
+    """Return what a frozen guest can only be woken by."""
+    return {"format": str(FORMAT), **accelerator.hardware(plan.context.accelerator)}
+
+
+def _images(directory: Path) -> dict[str, str]:
+    """Return the digest of what each image that a checkpoint's disks are on was built from."""
+    found = {backing.parent for backing in _backings(directory)}
+    return {image.name: _digest(image / "manifest.json") for image in sorted(found)}
 
 
 def _manifest(directory: Path) -> dict[str, Any]:
@@ -220,21 +380,37 @@ def _manifest(directory: Path) -> dict[str, Any]:
     return text
 
 
-def _read(directory: Path) -> Checkpoint:
-    manifest = _manifest(directory)
-    return Checkpoint(
-        name=str(manifest["name"]),
-        tag=str(manifest["tag"]),
-        taken=str(manifest["taken"]),
-        size=int(str(manifest["size"])),
-        directory=directory,
-    )
-
-
 def _digest(path: Path) -> str:
-    """Return the BLAKE2b of a file (RFC 7693), in hex: as strong as SHA-2, and faster where it has no instructions."""
+    """Return the SHA-256 of a file's size and its blocks that are not all zero, each after its number."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "blake2b").hexdigest()
+        size = path.stat().st_size
+        digest = hashlib.sha256(size.to_bytes(8, "big"))
+        with path.open("rb", buffering=0) as file:
+            for number in _blocks_with_data(file.fileno(), size):
+                block = os.pread(file.fileno(), _BLOCK, number * _BLOCK)
+                if block != _ZEROS[: len(block)]:
+                    digest.update(number.to_bytes(8, "big"))
+                    digest.update(block)
     except FileNotFoundError:
         return "missing"
+    return digest.hexdigest()
+
+
+def _in_parallel(action: Callable[[T], R], items: Iterable[T]) -> list[tuple[T, R]]:
+    """Do something with each item, a few at a time; return items and results. Raises what the first to fail raised."""
+    every = tuple(items)
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        return list(zip(every, pool.map(action, every), strict=True))
+
+
+def _blocks_with_data(file: int, size: int) -> Iterator[int]:
+    """Yield the numbers of the blocks of a file that may be not all zero (lseek(2), SEEK_DATA)."""
+    number = 0
+    while number * _BLOCK < size:
+        try:
+            found = os.lseek(file, number * _BLOCK, os.SEEK_DATA)
+        except OSError:  # a hole to the end
+            return
+        number = max(number, found // _BLOCK)
+        yield number
+        number += 1

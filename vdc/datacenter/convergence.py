@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Network
 from itertools import chain, islice
 
@@ -53,7 +54,8 @@ def wait_converged(
 
 def differences(dc: DataCenter, *, down: Collection[str] = (), cut: Collection[Cut] = ()) -> tuple[str, ...]:
     """Return every difference between what the devices say now and what the topology implies, as text."""
-    return tuple(_Convergence(dc, down, cut).differences([*dc.routers, *dc.servers]))
+    looked = _Convergence(dc, down, cut)
+    return (*looked.of_routers(), *looked.of_servers())
 
 
 def session_differences(device: str, wanted: Mapping[IPv4Address, str], seen: Iterable[SessionState]) -> Iterator[str]:
@@ -93,15 +95,21 @@ class _Convergence:
         Routers answer in milliseconds, guests in half a second, so guests are asked only when the routers
         agree.
         """
-        for group in (self._dc.routers, self._dc.servers):
-            found = tuple(islice(self.differences(group), _SHOWN + 1))
+        for look in (self.of_routers, self.of_servers):
+            found = tuple(islice(look(), _SHOWN + 1))
             if found:
                 more = "; …" if len(found) > _SHOWN else ""
                 raise NotYet("; ".join(found[:_SHOWN]) + more)
 
-    def differences(self, names: Iterable[str]) -> Iterator[str]:
-        """Yield the differences of these devices."""
-        return chain.from_iterable(self._of(name) for name in names if name not in self._down)
+    def of_routers(self) -> Iterator[str]:
+        """Yield the differences of the routers, asking one after the other."""
+        return chain.from_iterable(self._of(name) for name in self._dc.routers if name not in self._down)
+
+    def of_servers(self) -> Iterator[str]:
+        """Yield the differences of the servers, which take their time to answer, so all are asked at once."""
+        living = [name for name in self._dc.servers if name not in self._down]
+        with ThreadPoolExecutor(max(1, len(living))) as pool:
+            yield from chain.from_iterable(pool.map(lambda name: tuple(self._of(name)), living))
 
     def _of(self, name: str) -> Iterator[str]:
         device: Speaker = self._dc.routers[name] if name in self._dc.routers else self._dc.servers[name]

@@ -8,77 +8,109 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from vdc.datacenter import lifecycle
+from vdc.datacenter import ownership
 from vdc.datacenter.checkpoint import KEPT, Checkpoint, verify
+from vdc.datacenter.cloning import fresh_entropy
 from vdc.datacenter.convergence import wait_converged
 from vdc.datacenter.live import LiveDataCenter
-from vdc.host import disks, engine, preflight
+from vdc.datacenter.machine import LiveMachine
+from vdc.host import accelerator, disks, engine, freezer, preflight
 from vdc.host.engine import Build
+from vdc.host.locks import shared
+from vdc.plan.identity import waking_script
 from vdc.plan.plan import Plan, make_plan
-from vdc.plan.resources import ConfigDisk, DataDisk, Domain, Overlay, Resource
+from vdc.plan.resources import Bird, ConfigDisk, DataDisk, Domain, Overlay, Resource
 from vdc.settings import Settings
 from vdc.steps import Steps
 
 _FROM_CHECKPOINT: Final = (Overlay, DataDisk, ConfigDisk, Domain)
+_WORKERS: Final = 4
 
 
-def fork(checkpoint: Checkpoint, name: str, settings: Settings, steps: Steps, *, tied: bool = False) -> LiveDataCenter:
+def fork(
+    checkpoint: Checkpoint, name: str, settings: Settings, steps: Steps, *, retain: bool = False, tied: bool = False
+) -> LiveDataCenter:
     """Bring a checkpoint to life as the data centre `name`; return when its clocks are right and it routes.
+
+    For `retain` and `tied` see `create`.
 
     Raises:
         InputError: `name` is up already, or is not a name.
-        HostError: the checkpoint is damaged, or does not fit; nothing was built.
-        BuildError, WaitTimeout: naming the resource or the fact; what was built is rolled back.
+        DamagedError: the checkpoint is damaged.
+        HostError: it does not fit.
+        BuildError, WaitTimeout: naming the resource or the fact. What was built is rolled back, unless `retain`.
     """
-    with steps.step("check the checkpoint"):
-        verify(checkpoint)
-    return _wake_up(checkpoint, name, settings, steps, tied=tied)
+    plan = _checked_plan(checkpoint, name, settings)
+    with ThreadPoolExecutor(1) as pool, shared(checkpoint.directory):
+        # nothing of it is used before that is known
+        checked = pool.submit(verify, checkpoint)
+        create = partial(ownership.create, plan, settings, steps, retain=retain, tied=tied)
+        return _wake_up(checkpoint, checked, plan, create)
 
 
 def restore(checkpoint: Checkpoint, settings: Settings, steps: Steps, *, tied: bool = False) -> LiveDataCenter:
     """Put a data centre back to where it was when the checkpoint was taken, whatever became of it since.
 
-    Raises: as `fork`; a damaged checkpoint leaves the data centre as it is.
+    Raises: as `fork`. A damaged checkpoint, or one that does not fit, leaves the data centre as it is.
     """
+    name = checkpoint.name
+    if name not in ownership.instances(settings):
+        return fork(checkpoint, name, settings, steps, tied=tied)
+    checked: Future[None] = Future()
     with steps.step("check the checkpoint"):
         verify(checkpoint)
-    if checkpoint.name in lifecycle.instances(settings):
-        lifecycle.down(checkpoint.name, settings, steps)
-    return _wake_up(checkpoint, checkpoint.name, settings, steps, tied=tied)
+    checked.set_result(None)
+    plan = _checked_plan(checkpoint, name, settings)
+    with shared(checkpoint.directory):
+        ownership.down(name, settings, steps)
+        return _wake_up(checkpoint, checked, plan, partial(ownership.create, plan, settings, steps, tied=tied))
 
 
-def _wake_up(checkpoint: Checkpoint, name: str, settings: Settings, steps: Steps, *, tied: bool) -> LiveDataCenter:
-    plan = forked_plan(checkpoint.plan, name)
+def _checked_plan(checkpoint: Checkpoint, name: str, settings: Settings) -> Plan:
+    plan = forked_plan(checkpoint.plan, name, settings)
     preflight.check(plan, settings)
+    return plan
 
+
+def _wake_up(
+    checkpoint: Checkpoint, checked: Future[None], plan: Plan, create: Callable[..., LiveDataCenter]
+) -> LiveDataCenter:
     def build(dc: LiveDataCenter) -> dict[str, float]:
         start = time.monotonic()
-        _build(dc, checkpoint, Build(plan=plan, settings=settings, secrets=dc.secrets))
+        _build(dc, checkpoint, checked, Build(plan=plan, settings=dc.settings, secrets=dc.secrets))
         return {"up": round(time.monotonic() - start, 2)}
 
-    return lifecycle.create(plan, settings, steps, build, tied=tied)
+    return create(build=build)
 
 
-def forked_plan(plan: Plan, name: str) -> Plan:
-    """Return the plan of a data centre `name` with the identities of the one that `plan` is of."""
-    context = replace(plan.context, instance=name, identity=plan.context.identity or plan.instance)
+def forked_plan(plan: Plan, name: str, settings: Settings) -> Plan:
+    """Return the plan of a data centre `name` with the identities of the one that `plan` is of.
+
+    A host that has become slower is given more time; what its guests were told of timers stays.
+    """
+    identity = plan.context.identity or plan.instance
+    measured = accelerator.cached(settings)
+    context = replace(
+        plan.context,
+        instance=name,
+        state_dir=settings.state_dir,
+        identity=None if name == identity else identity,
+        slowness=max(plan.context.slowness, measured.slowness if measured else 0.0),
+    )
     return make_plan(plan.topology, context)
 
 
 def adopted(xml: str, old: Path, new: Path) -> str:
-    """Return the XML of a saved domain with its files in the run directory `new` instead of `old`.
-
-    The chain of backing files is left out: libvirt finds it in the disks themselves.
-    """
+    """Return domain XML with the files of the run directory `new` instead of `old`."""
     root = ET.fromstring(xml)  # noqa: S314 - libvirt's own answer
-    for disk in root.iterfind("devices/disk"):
-        for chain in disk.findall("backingStore"):
-            disk.remove(chain)
     for element in root.iter():
         for key, value in element.attrib.items():
             if value.startswith(f"{old}/"):
@@ -86,18 +118,54 @@ def adopted(xml: str, old: Path, new: Path) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
-def _build(dc: LiveDataCenter, checkpoint: Checkpoint, build: Build) -> None:
-    for folder in KEPT:
-        if (checkpoint.directory / folder).exists():
-            shutil.copytree(checkpoint.directory / folder, dc.run_directory / folder)
+def _build(dc: LiveDataCenter, checkpoint: Checkpoint, checked: Future[None], build: Build) -> None:
+    """Build the fabric, wake the servers, and let them meet their routers only when they know that these are new.
+
+    Else each end takes the other's BFD session for the one that it remembers, drops its packets until that expires,
+    and starts again when the other has just begun: they can go on like that for half a minute.
+    """
+    meet_servers = {
+        router.name for router in dc.topology.routers if any(session.peer_is_server for session in router.sessions)
+    }
+
+    def waits(resource: Resource) -> bool:
+        return isinstance(resource, Bird) and resource.router in meet_servers
+
     with dc.steps.step("build the fabric"):
-        engine.apply(build, only=lambda resource: not isinstance(resource, _FROM_CHECKPOINT))
+        engine.apply(build, only=lambda each: not isinstance(each, _FROM_CHECKPOINT) and not waits(each))
+    with dc.steps.step("check the checkpoint"):
+        checked.result()
     with dc.steps.step("wake the servers"):
-        for resource in build.plan.resources:
-            _take_over(resource, checkpoint)
+        for folder in KEPT:
+            if (checkpoint.directory / folder).exists():
+                shutil.copytree(checkpoint.directory / folder, dc.run_directory / folder)
         _wake(dc, checkpoint)
+        engine.apply(build, only=waits)
     with dc.steps.step("wait for everything to converge"):
         wait_converged(dc)
+
+
+def _wake(dc: LiveDataCenter, checkpoint: Checkpoint) -> None:
+    """Wake all servers standing still, then let all go on at once, then tell them what has changed."""
+    (dc.run_directory / "consoles").mkdir(exist_ok=True)
+    old = checkpoint.plan.context.run_directory
+
+    def wake(server: LiveMachine) -> None:
+        xml = adopted(checkpoint.xml(server.name), old, dc.run_directory)
+        server.libvirt.define(xml)
+        freezer.wake(server.libvirt, server.name, xml, checkpoint.frozen(server.name))
+
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        list(pool.map(lambda resource: _take_over(resource, checkpoint), dc.plan.resources))
+        list(pool.map(wake, dc.servers.values()))
+        for server in dc.servers.values():
+            server.libvirt.resume(server.name)
+        list(pool.map(_tell, dc.servers.values()))
+
+
+def _tell(server: LiveMachine) -> None:
+    """Tell a server what time it is, and that its neighbours have forgotten it."""
+    server.run_first(lambda: waking_script(server.spec, now=time.time(), entropy=fresh_entropy()))
 
 
 def _take_over(resource: Resource, checkpoint: Checkpoint) -> None:
@@ -109,19 +177,3 @@ def _take_over(resource: Resource, checkpoint: Checkpoint) -> None:
             shutil.copy(checkpoint.disk(Path(path).name), path)
         case _:
             pass
-
-
-def _wake(dc: LiveDataCenter, checkpoint: Checkpoint) -> None:
-    """Restore the memory of all servers, then let all go on at once, then tell them what time it is."""
-    old, new = checkpoint.plan.context.run_directory, dc.run_directory
-    (new / "consoles").mkdir(exist_ok=True)
-    for server in dc.servers.values():
-        image = checkpoint.memory(server.name)
-        domain = dc.plan.resource(f"domain:{server.name}")
-        assert isinstance(domain, Domain)
-        server.libvirt.define(domain.xml)
-        server.libvirt.restore(image, adopted(server.libvirt.saved_xml(image), old, new))
-    for server in dc.servers.values():
-        server.libvirt.resume(server.name)
-    for server in dc.servers.values():
-        server.step_clock()

@@ -23,8 +23,8 @@ from vdc.plan.resources import Bird
 from vdc.settings import Settings
 from vdc.steps import Steps
 
-PLAN, UP, DIRTY, HISTORY = "plan.json", "up.json", "dirty", "history.jsonl"
-"""Files of a run directory: what may exist, how long it took to be up, why it must not be trusted, what happened."""
+UP, DIRTY, HISTORY = "up.json", "dirty", "history.jsonl"
+"""Files of a run directory besides the plan: how long it took to be up, why it must not be trusted, what happened."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,12 +127,16 @@ def boot_id() -> str:
 
 
 def process_identity(pid: int) -> list[int] | None:
-    """Return a process's id and start time (proc(5), field 22), which no later process shares; None if it is gone."""
+    """Return a process's id and start time (proc(5), field 22), which no later process shares.
+
+    None if it is gone, also if nobody has asked yet how it ended.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return [pid, int(stat.rpartition(")")[2].split()[19])]
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else [pid, int(fields[19])]
 
 
 @contextmanager

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
@@ -24,6 +23,7 @@ from vdc.wait import NotYet, wait_for
 _BOOT_SECONDS = 180.0
 _SHUTDOWN_SECONDS = 90.0
 _COMMAND_SECONDS = 30.0
+_WAKING_INTERVAL = 0.25  # of questions whether a script has ended that takes a second
 _TAIL_LINES = 15
 
 _ASK_BIRD = "birdc -r show protocols all; echo =====; birdc -r show bfd sessions\n"
@@ -112,17 +112,27 @@ class LiveMachine:
                 log=f"the end of its console:\n{self.console_tail()}",
             ) from error
 
-    def step_clock(self) -> None:
-        """Set the guest's clock to the host's, as soon as its agent is heard after its memory was restored."""
+    def run_first(self, script: Callable[[], str]) -> None:
+        """Run a shell script as soon as the agent of a guest that has just woken is heard; it may tell the time.
 
-        def step() -> None:
+        Raises:
+            CommandError: it failed.
+            WaitTimeout: the agent is not heard.
+        """
+        deadline = _COMMAND_SECONDS * max(1.0, self.slowness)
+
+        def heard() -> None:
+            # the port may be closed and opened once more when a guest wakes: a lost ping does no harm
             try:
-                self.libvirt.set_time(self.name, time.time())
+                self.libvirt.agent(self.name, "guest-ping")
             except CommandError as error:
                 raise NotYet(error.message) from error
 
-        deadline = _COMMAND_SECONDS * max(1.0, self.slowness)
-        wait_for(step, what=f"{self.name} to set its clock", timeout=deadline)
+        wait_for(heard, what=f"{self.name} to be heard", timeout=deadline, interval=0.02)
+        argv = ["busybox", "sh", "-s"]
+        done = self.libvirt.execute(self.name, argv, timeout=deadline, stdin=script(), interval=_WAKING_INTERVAL)
+        if done.status != 0:
+            raise CommandError(self.name, argv, done.status, done.stderr or done.stdout)
 
     def console_tail(self, lines: int = _TAIL_LINES) -> str:
         """Return the last lines of its console."""
@@ -140,6 +150,9 @@ class LiveMachine:
         if state == "off":
             self._record("on")
             self.libvirt.start(self.name)
+        if state == "paused":
+            self._record("on")
+            self.libvirt.resume(self.name)
 
     def power_off(self) -> None:
         """Cut the power."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from vdc.errors import HostError, WaitTimeout
+from vdc.host.locks import exclusive
 from vdc.plan.emulation import CPU_MODEL, CPU_WITHOUT
 from vdc.plan.images import IMAGES, Image
 from vdc.settings import Settings
@@ -51,8 +52,11 @@ def probe(settings: Settings) -> Acceleration:
     image = next((each for each in IMAGES.values() if each.kernel(settings.cache_dir).exists()), None)
     if image is None:
         raise HostError("no kernel to probe the accelerator with", hint="vdc images build")
-    found = _probe(image, settings)
-    _cache_file(settings).write_text(json.dumps({"boot": _boot_id(), **asdict(found)}))
+    with exclusive(settings.cache_dir / ".accelerator.lock"):  # two at once would each find a slower host
+        if (known := cached(settings)) is not None:
+            return known
+        found = _probe(image, settings)
+        _cache_file(settings).write_text(json.dumps({"boot": _boot_id(), **asdict(found)}))
     return found
 
 
@@ -63,6 +67,16 @@ def cached(settings: Settings) -> Acceleration | None:
         return Acceleration(**known) if known.pop("boot") == _boot_id() else None
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
+
+
+def hardware(kind: Literal["kvm", "tcg"]) -> dict[str, str]:
+    """Return what a frozen guest can only go on with: QEMU's version, and under KVM the host's CPU."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if kind == "kvm" else ()
+    return {
+        "accelerator": kind,
+        "qemu": run(["qemu-system-x86_64", "--version"], timeout=30).stdout,
+        "cpu": "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags"))})),
+    }
 
 
 def _probe(image: Image, settings: Settings) -> Acceleration:

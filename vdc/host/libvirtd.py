@@ -10,7 +10,7 @@ import base64
 import contextlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,24 +161,34 @@ class Connection:
         with _reporting(f"domain:{name}"):
             self.raw.lookupByName(name).resume()
 
-    def save(self, name: str, image: Path) -> None:
-        """Write the memory and devices of a guest to a file; the guest is off then."""
+    def start_paused(self, xml: str) -> None:
+        """Start a domain standing still with `xml` for this one run; what is defined stays. Raises BuildError."""
+        with _reporting("domain"):
+            self.raw.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)
+
+    def xml(self, name: str) -> str:
+        """Return what a domain is next started from."""
         with _reporting(f"domain:{name}"):
-            self.raw.lookupByName(name).saveFlags(str(image), None, libvirt.VIR_DOMAIN_SAVE_PAUSED)
+            return str(self.raw.lookupByName(name).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
 
-    def restore(self, image: Path, xml: str | None = None) -> None:
-        """Bring a saved guest back, standing still, with other host files where `xml` names them."""
-        with _reporting(f"save image {image.name}"):
-            self.raw.restoreFlags(str(image), xml, libvirt.VIR_DOMAIN_SAVE_PAUSED)
+    def memory(self, name: str) -> int:
+        """Return the bytes of memory that a domain has."""
+        with _reporting(f"domain:{name}"):
+            return int(self.raw.lookupByName(name).maxMemory()) * 1024
 
-    def saved_xml(self, image: Path) -> str:
-        """Return the XML of the domain in a save image."""
-        with _reporting(f"save image {image.name}"):
-            return str(self.raw.saveImageGetXMLDesc(str(image), libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE))
+    def monitor(self, name: str, command: str, arguments: Mapping[str, object], *, files: Sequence[int] = ()) -> Any:
+        """Send a command to QEMU itself (QEMU QMP Reference Manual), with open files, and return its answer.
 
-    def set_time(self, name: str, seconds: float) -> None:
-        """Set the clock of a guest to seconds since the epoch."""
-        self.agent(name, "guest-set-time", time=int(seconds * 1e9))
+        Raises BuildError: QEMU refuses, or is gone.
+        """
+        request = json.dumps({"execute": command, "arguments": arguments})
+        with _reporting(f"domain:{name}"):
+            domain = self.raw.lookupByName(name)
+            text = libvirt_qemu.qemuMonitorCommandWithFiles(domain, request, list(files), 0)[0]
+        answer = json.loads(text)
+        if "error" in answer:
+            raise BuildError(f"domain:{name}", f"{command}: {answer['error']['desc']}")
+        return answer["return"]
 
     def kernel(self, name: str) -> str:
         """Return the path of the kernel that a domain boots."""
@@ -217,8 +227,10 @@ class Connection:
             raise CommandError(name, ["guest agent", command], 1, str(error)) from error
         return json.loads(answer)["return"]
 
-    def execute(self, name: str, argv: Sequence[str], *, timeout: float, stdin: str | None) -> Completed:
-        """Run a command in a guest to its end through the agent, and return what it said.
+    def execute(
+        self, name: str, argv: Sequence[str], *, timeout: float, stdin: str | None, interval: float = 0.1
+    ) -> Completed:
+        """Run a command in a guest to its end through the agent, asking every `interval` seconds; return what it said.
 
         Raises:
             CommandError: the agent does not answer.
@@ -234,7 +246,8 @@ class Connection:
             return status
 
         try:
-            status = wait_for(ended, what=f"`{' '.join(argv)}` on {name}", timeout=timeout, interval=0.05)
+            # each question costs an emulated guest ten milliseconds of CPU
+            status = wait_for(ended, what=f"`{' '.join(argv)}` on {name}", timeout=timeout, interval=interval)
         except WaitTimeout:
             with contextlib.suppress(CommandError):
                 self.agent(name, "guest-exec", path="kill", arg=["-KILL", str(started["pid"])])

@@ -151,8 +151,9 @@ def _set_up(kernel: Any, plug: Plug, indexes: Mapping[str, int]) -> None:
     index = indexes[plug.name]
     for address in plug.addresses:
         _add_address(kernel, index, address)
+    known = {"address": plug.mac} if plug.mac else {}
     master = {"master": indexes[plug.bridge]} if plug.bridge else {}
-    kernel.link("set", index=index, state="up", **master)
+    kernel.link("set", index=index, state="up", **known, **master)
 
 
 def add_loopbacks(loopbacks: Sequence[Loopback]) -> None:

@@ -63,9 +63,9 @@ def leg_name(device: str) -> str:
     return f"{device}.u"
 
 
-def mac(topology: str, server: str, port: int) -> str:
-    """Return a locally administered unicast MAC: `02` and five bytes of SHA-256 of `topology/server/port`."""
-    digest = hashlib.sha256(f"{topology}/{server}/{port}".encode()).digest()
+def mac(topology: str, device: str, port: int | str) -> str:
+    """Return a locally administered unicast MAC: `02` and five bytes of SHA-256 of `topology/device/port`."""
+    digest = hashlib.sha256(f"{topology}/{device}/{port}".encode()).digest()
     return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
 
 

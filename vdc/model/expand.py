@@ -34,6 +34,7 @@ def expand(spec: TopologySpec) -> Topology:
     return Topology(
         name=spec.name,
         release=spec.release,
+        boot=spec.boot,
         routers=tuple(
             replace(
                 router,

@@ -41,6 +41,7 @@ _LIMITS: Final[Mapping[str, str]] = {
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "string_pattern_mismatch": "must match {pattern}",
+    "literal_error": "must be {expected}",
 }
 
 _EXPECTED: Final[Mapping[str, str]] = {

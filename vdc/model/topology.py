@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Literal
 
 
 class Tier(StrEnum):
@@ -120,10 +121,11 @@ class External:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
-    """A whole data centre, resolved."""
+    """A whole data centre, resolved. `boot` is how servers first start: as clones of a booted template, or cold."""
 
     name: str
     release: str
+    boot: Literal["fork", "cold"]
     routers: tuple[Router, ...]
     servers: tuple[Server, ...]
     externals: tuple[External, ...]

@@ -70,6 +70,10 @@ class PlanContext:
         """The directory of the data centre's libvirt daemon."""
         return self.run_directory / "libvirt"
 
+    def process_file(self, server: str) -> Path:
+        """Return where libvirt writes the process id of a server's QEMU."""
+        return self.libvirt / "run" / "qemu" / f"{server}.pid"
+
     def uuid(self, server: str) -> UUID:
         """Return a server's UUID: version 5 (RFC 9562) of `vdc:IDENTITY/SERVER` as a URL."""
         return uuid5(NAMESPACE_URL, f"vdc:{self.identity or self.instance}/{server}")

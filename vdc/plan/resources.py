@@ -49,10 +49,14 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plug:
-    """One end of a veth pair: in `netns`, named `name`, with `addresses` (CIDR) or on a `bridge`; up."""
+    """One end of a veth pair: in `netns`, named `name`, with a `mac` and `addresses` (CIDR) or on a `bridge`; up.
+
+    A MAC that is always the same is what neighbours that wake from a checkpoint remember.
+    """
 
     netns: str
     name: str
+    mac: str | None = None
     addresses: tuple[str, ...] = ()
     bridge: str | None = None
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vdc.model.topology import Link, Router, Topology
+from vdc.model import addressing
+from vdc.model.topology import End, Link, Router, Topology
 from vdc.plan.context import PlanContext
 from vdc.plan.render import render
 from vdc.plan.resources import Bird, Loopback, Namespace, Plug, Resource, Veth
@@ -47,9 +48,14 @@ def bird_config(router: Router, topology: Topology, context: PlanContext) -> str
 
 def plan_link(link: Link, topology: Topology, context: PlanContext) -> Iterator[Resource]:
     """Yield the cable between two routers."""
-    del topology
-    plugs = (
-        Plug(netns=context.device_netns(end.device), name=end.interface, addresses=(str(end.address),))
-        for end in (link.a, link.b)
+    yield Veth(a=plug(link.a, topology, context), b=plug(link.b, topology, context))
+
+
+def plug(end: End, topology: Topology, context: PlanContext) -> Plug:
+    """Return the end of a cable that is in the namespace of a router or client."""
+    return Plug(
+        netns=context.device_netns(end.device),
+        name=end.interface,
+        mac=addressing.mac(topology.name, end.device, end.interface),
+        addresses=(str(end.address),),
     )
-    yield Veth(a=next(plugs), b=next(plugs))

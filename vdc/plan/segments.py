@@ -11,6 +11,7 @@ from vdc.model import addressing
 from vdc.model.topology import End, Segment, Topology
 from vdc.plan.context import PlanContext
 from vdc.plan.resources import Bridge, Plug, Resource, Veth
+from vdc.plan.routers import plug
 
 
 def plan_segment(segment: Segment, topology: Topology, context: PlanContext) -> Iterator[Resource]:
@@ -19,12 +20,12 @@ def plan_segment(segment: Segment, topology: Topology, context: PlanContext) -> 
     servers = {server.name for server in topology.servers}
     for end in segment.ports:
         if end.device not in servers:
-            yield cable(end, segment.name, context)
+            yield cable(end, segment.name, topology, context)
 
 
-def cable(end: End, bridge: str, context: PlanContext) -> Veth:
+def cable(end: End, bridge: str, topology: Topology, context: PlanContext) -> Veth:
     """Return the cable from a router or client to a bridge."""
     return Veth(
-        a=Plug(netns=context.device_netns(end.device), name=end.interface, addresses=(str(end.address),)),
+        a=plug(end, topology, context),
         b=Plug(netns=context.netns, name=addressing.leg_name(end.device), bridge=bridge),
     )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from vdc.model.topology import Server, Topology
 from vdc.plan.context import PlanContext
-from vdc.plan.emulation import CPU_MODEL, CPU_WITHOUT
+from vdc.plan.emulation import CMDLINE_EMULATED, CPU_MODEL, CPU_WITHOUT, FIRMWARE
 from vdc.plan.images import IMAGES
 from vdc.plan.render import render
 from vdc.plan.resources import ConfigDisk, DataDisk, Domain, Overlay, Resource, Tap
 from vdc.plan.timers import BFD_MULTIPLIER, to_servers
+
+NETWORK: Final = "/etc/vdc/network"
+"""Where a guest has its links and addresses, for `ip -batch`."""
 
 
 def plan_server(server: Server, topology: Topology, context: PlanContext) -> Iterator[Resource]:
@@ -53,9 +57,10 @@ def domain_xml(server: Server, release: str, context: PlanContext) -> str:
         accelerator=context.accelerator,
         cpu_model=CPU_MODEL,
         cpu_without=CPU_WITHOUT,
+        firmware=FIRMWARE,
         kernel=image.kernel(context.cache_dir),
         initrd=image.initrd(context.cache_dir),
-        cmdline=image.cmdline,
+        cmdline=image.cmdline + (CMDLINE_EMULATED if context.accelerator == "tcg" else ""),
         root=context.root_disk(server.name),
         data=context.data_disk(server.name),
         config=context.config_disk(server.name),
@@ -76,6 +81,6 @@ def guest_files(server: Server, topology: Topology, context: PlanContext) -> Map
             timers=to_servers(context.slowness),
             bfd_multiplier=BFD_MULTIPLIER,
         ),
-        "/etc/vdc/network": render("guest-network.j2", server=server),
+        NETWORK: render("guest-network.j2", server=server),
         "/etc/sysctl.d/90-vdc.conf": render("guest-sysctl.conf.j2"),
     }

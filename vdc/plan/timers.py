@@ -27,5 +27,8 @@ BETWEEN_ROUTERS: Final = Timers(bfd_interval=200, hold=9)
 
 
 def to_servers(slowness: float) -> Timers:
-    """Return the timers between a ToR and a server: on a slow host a guest that answers late is not dead."""
-    return Timers(bfd_interval=max(200, round(1000 * slowness)), hold=max(9, round(30 * slowness)))
+    """Return the timers between a ToR and a server: on a slow host a guest that answers late is not dead.
+
+    A dead path is noticed, with `BFD_MULTIPLIER`, in less time than an etcd member takes to give up its leader.
+    """
+    return Timers(bfd_interval=max(200, round(600 * slowness)), hold=max(9, round(30 * slowness)))

@@ -157,6 +157,7 @@ class LoopbackDataCenter:
         return Topology(
             name="loopback",
             release="debian-12",
+            boot="cold",
             routers=(),
             servers=tuple(_server(index, address) for index, address in enumerate(addresses)),
             externals=(),

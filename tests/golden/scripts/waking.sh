@@ -1,0 +1,10 @@
+# Run by the harness, through the guest agent, in a guest that has just woken. Routing first: it takes the longest.
+set -e
+# its neighbours have forgotten the sessions that it remembers
+birdc > /dev/null <<END
+restart rack0_tor0
+restart rack0_tor1
+END
+/bin/date --set=@1767225600.500
+# what one guest drew after it was frozen must not be drawn by another (random(4): RNDRESEEDCRNG)
+perl -e 'open(my $r, ">", "/dev/urandom") or die; syswrite($r, pack("H*", "0001020304050607")); ioctl($r, 0x5207, 0) or die'

@@ -1,0 +1,49 @@
+"""Starting servers as clones of booted templates, each with its own identity from its first moment."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+from uuid import uuid4
+
+from vdc.datacenter.live import LiveDataCenter
+from vdc.datacenter.machine import LiveMachine
+from vdc.datacenter.templates import NAME, ROOT, Templates
+from vdc.host import disks, freezer
+from vdc.plan.identity import identity_script
+from vdc.plan.resources import Domain
+
+_WORKERS: Final = 3
+_ENTROPY_BYTES: Final = 64
+
+
+def start(dc: LiveDataCenter, found: Templates) -> None:
+    """Start every server of a data centre, whose disks but the root disks are there; all answer then.
+
+    Raises BuildError, CommandError, WaitTimeout: naming the server.
+    """
+    (dc.run_directory / "consoles").mkdir(exist_ok=True)
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        list(pool.map(lambda server: _start(dc, server, found), dc.servers.values()))
+
+
+def fresh_entropy() -> bytes:
+    """Return what a guest that has just woken mixes into its random pool."""
+    return secrets.token_bytes(_ENTROPY_BYTES)
+
+
+def _start(dc: LiveDataCenter, server: LiveMachine, found: Templates) -> None:
+    template = found[server.name]
+    context = dc.plan.context
+    disks.create_overlay_on(context.root_disk(server.name), template.disk(ROOT), "qcow2")
+    domain = dc.plan.resource(f"domain:{server.name}")
+    assert isinstance(domain, Domain)
+    server.libvirt.define(domain.xml)
+    freezer.wake(server.libvirt, server.name, domain.xml, template.frozen(NAME))
+    server.libvirt.resume(server.name)
+    server.run_first(
+        lambda: identity_script(server.spec, context, now=time.time(), boot_id=uuid4(), entropy=fresh_entropy())
+    )
+    server.recorder.record("power", "harness", server=server.name, action="clone")
