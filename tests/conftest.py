@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
@@ -40,6 +41,13 @@ def golden(request: pytest.FixtureRequest) -> Golden:
             pytest.fail("\n".join(lines))
 
     return compare
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder like `tmp_path`, whose path leaves room for that of a socket."""
+    with tempfile.TemporaryDirectory(prefix="vdc-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,30 +14,41 @@ from vdc.errors import InputError
 STATE_DIR = Path("/var/lib/vdc")
 CACHE_DIR = Path("/var/cache/vdc")
 
+_SIZE = re.compile(r"(\d+) ?([KMGT]?)(?:iB)?")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The choices of a run that belong to the host and not to the topology.
 
     `state_dir` holds a run directory per data centre, `cache_dir` what can be made again (images, the
-    accelerator's figures). `debian_mirror` names a mirror to build images from instead of Debian's.
+    accelerator's figures). `debian_mirror` names a mirror to build images from instead of Debian's. `quota` is how many
+    bytes of disk one data centre may come to take. A start that does not fit beside the other data centres waits
+    `admission_wait` seconds at most. `vcpus_per_core` is how many virtual CPUs of all of them may share a core, if not
+    what is right for the accelerator.
     """
 
     state_dir: Path = STATE_DIR
     cache_dir: Path = CACHE_DIR
     debian_mirror: str | None = None
+    quota: int | None = None
+    admission_wait: float = 0.0
+    vcpus_per_core: int | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """Read VDC_STATE_DIR, VDC_CACHE_DIR and VDC_DEBIAN_MIRROR; empty means unset.
+        """Read VDC_STATE_DIR, VDC_CACHE_DIR, VDC_DEBIAN_MIRROR and so on; empty means unset.
 
-        Raises InputError for a directory that is not an absolute path.
+        Raises InputError for a directory that is not an absolute path, and for what is not a size or a number.
         """
         env = os.environ if environment is None else environment
         return cls(
             state_dir=_directory(env, "VDC_STATE_DIR", STATE_DIR),
             cache_dir=_directory(env, "VDC_CACHE_DIR", CACHE_DIR),
             debian_mirror=env.get("VDC_DEBIAN_MIRROR") or None,
+            quota=_size(env, "VDC_QUOTA"),
+            admission_wait=_number(env, "VDC_ADMISSION_WAIT") or 0.0,
+            vcpus_per_core=_number(env, "VDC_VCPUS_PER_CORE"),
         )
 
 
@@ -45,3 +57,20 @@ def _directory(env: Mapping[str, str], name: str, default: Path) -> Path:
     if not path.is_absolute():
         raise InputError(f"{name}={path} is not an absolute path", hint=f"{name}={path.absolute()}")
     return path
+
+
+def _number(env: Mapping[str, str], name: str) -> int | None:
+    text = env.get(name) or None
+    if text is not None and not text.isdecimal():
+        raise InputError(f"{name}={text} is not a whole number", hint=f"{name}=10")
+    return None if text is None else int(text)
+
+
+def _size(env: Mapping[str, str], name: str) -> int | None:
+    text = env.get(name) or None
+    if text is None:
+        return None
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise InputError(f"{name}={text} is not a size", hint=f"{name}=20GiB")
+    return int(match[1]) << 10 * " KMGT".index(match[2] or " ")

@@ -23,11 +23,11 @@ Vdc = Callable[..., Said]
 
 
 @pytest.fixture
-def vdc(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Vdc:
+def vdc(capfd: pytest.CaptureFixture[str], short_path: Path) -> Vdc:
     """Run the command line as some user, on a host without data centres."""
 
     def run(*argv: str, uid: int = 1000) -> Said:
-        environment = {"VDC_STATE_DIR": str(tmp_path / "state"), "VDC_CACHE_DIR": str(tmp_path / "cache")}
+        environment = {"VDC_STATE_DIR": str(short_path / "state"), "VDC_CACHE_DIR": str(short_path / "cache")}
         status = main(argv, host=Host(euid=lambda: uid, environment=environment))
         captured = capfd.readouterr()
         return Said(status=status, out=captured.out, err=captured.err)

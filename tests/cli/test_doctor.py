@@ -6,6 +6,7 @@ import pytest
 
 from vdc.cli.doctor import Finding, judge
 from vdc.cli.render import findings_text
+from vdc.host.ledger import Ledger, Pool, Share
 from vdc.host.preflight import GIB, PACKAGES, HostFacts
 
 from .conftest import Vdc
@@ -13,8 +14,11 @@ from .conftest import Vdc
 ABLE = HostFacts(
     tools=frozenset(PACKAGES),
     features=frozenset({"bridge", "veth", "tun"}),
-    memory_available=8 * GIB,
-    state_free=50 * GIB,
+    ledger=Ledger(
+        memory=Pool(what="memory", free=8 * GIB, shares={"small": Share(promised=2 * GIB, taken=GIB)}),
+        vcpus=Pool(what="CPU", free=8, unit=(1, " vCPUs"), shares={"small": Share(promised=3, taken=0)}),
+        disk=Pool(what="disk for data centres", free=50 * GIB),
+    ),
     cache_free=40 * GIB,
     namespaces=frozenset(),
     owned=frozenset(),
@@ -29,8 +33,10 @@ def judged(facts: HostFacts, *, root: bool = True) -> dict[str, Finding]:
 def test_an_able_host_has_no_fault() -> None:
     found = judged(ABLE)
     assert [finding for finding in found.values() if finding.ok is False] == []
-    assert found["memory"].detail == "8192 MiB available"
-    assert found["disk"].detail == "50 GiB for data centres, 40 GiB for images"
+    assert found["memory"].detail == "7168 of 9216 MiB are left; small has 2048 MiB"
+    assert found["CPU"].detail == "5 of 8 vCPUs are left; small has 3 vCPUs"
+    assert found["disk"].detail == "for data centres, 51200 of 51200 MiB are left"
+    assert found["cache"].detail == "for images and checkpoints, 40960 MiB are free"
     assert found["images"].detail == "debian-12"
 
 

@@ -44,13 +44,13 @@ NEED_ROOT = [
 
 @pytest.mark.parametrize("argv", NEED_ROOT, ids=" ".join)
 def test_what_touches_the_host_says_that_it_needs_root_and_touches_nothing(
-    vdc: Vdc, tmp_path: Path, argv: tuple[str, ...]
+    vdc: Vdc, short_path: Path, argv: tuple[str, ...]
 ) -> None:
     said = vdc(*argv)
     assert said.status == 77
     assert "needs root" in said.err
     assert "sudo" in said.err
-    assert list(tmp_path.iterdir()) == []
+    assert list(short_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -149,8 +149,8 @@ def test_help_loads_nothing_heavy() -> None:
     assert heavy & set(loaded) == set()
 
 
-def test_what_a_crash_left_is_told_and_fails(vdc: Vdc, tmp_path: Path) -> None:
-    (tmp_path / "state/.half.new").mkdir(parents=True)
+def test_what_a_crash_left_is_told_and_fails(vdc: Vdc, short_path: Path) -> None:
+    (short_path / "state/.half.new").mkdir(parents=True)
     said = vdc("status", uid=0)
     assert said.status == 1
     assert "`vdc down half` removes it" in said.out

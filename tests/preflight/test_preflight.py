@@ -6,17 +6,18 @@ from pathlib import Path
 import pytest
 
 from vdc.errors import HostError
+from vdc.host import preflight
+from vdc.host.ledger import Ledger, Pool, Share, wants
 from vdc.host.preflight import (
     GIB,
     MIB,
     OPTIONAL_TOOLS,
     PACKAGES,
     HostFacts,
-    available_memory,
     check,
+    expect_room,
     install_hint,
     lacks,
-    needs,
 )
 from vdc.model.expand import expand
 from vdc.model.load import load
@@ -25,11 +26,20 @@ from vdc.settings import Settings
 
 TOPOLOGIES = Path(__file__).parents[2] / "topologies"
 
+
+def ledger(*, memory: int = 8 * GIB, disk: int = 50 * GIB) -> Ledger:
+    """Of a host without data centres."""
+    return Ledger(
+        memory=Pool(what="memory", free=memory),
+        vcpus=Pool(what="CPU", free=8, unit=(1, " vCPUs")),
+        disk=Pool(what="disk for data centres", free=disk),
+    )
+
+
 ABLE = HostFacts(
     tools=frozenset(PACKAGES),
     features=frozenset({"bridge", "veth", "tun"}),
-    memory_available=8 * GIB,
-    state_free=50 * GIB,
+    ledger=ledger(),
     cache_free=50 * GIB,
     namespaces=frozenset(),
     owned=frozenset(),
@@ -71,7 +81,7 @@ def test_a_fabric_without_servers_needs_no_qemu_no_image_and_no_tap() -> None:
         tools=frozenset({"ip", "nsenter", "unshare", "setpriv", "setsid", "ping", "bird", "birdc"}),
         features=frozenset({"bridge", "veth"}),
         images=frozenset(),
-        state_free=0,
+        ledger=ledger(disk=0),
         cache_free=0,
     )
     assert lacks(FABRIC, host) == ()
@@ -89,18 +99,18 @@ def test_nobody_needs_ssh_to_build_a_data_centre() -> None:
 
 
 def test_too_little_memory_is_told_with_both_figures() -> None:
-    wanted = needs(SMALL, images=ABLE.images).memory
+    wanted = wants(SMALL).memory
     assert wanted > SMALL.memory
-    assert lacks(SMALL, replace(ABLE, memory_available=wanted)) == ()
-    assert lacks(SMALL, replace(ABLE, memory_available=500 * MIB)) == (
-        f"too little memory: needs {wanted // MIB} MiB, 500 MiB are free",
+    assert lacks(SMALL, replace(ABLE, ledger=ledger(memory=wanted))) == ()
+    assert lacks(SMALL, replace(ABLE, ledger=ledger(memory=500 * MIB))) == (
+        f"too little memory: needs {wanted // MIB} MiB, 500 of 500 MiB are left",
     )
 
 
 def test_too_little_disk_is_told_for_data_centres_and_for_images() -> None:
-    host = replace(ABLE, state_free=100 * MIB, cache_free=100 * MIB, images=frozenset())
+    host = replace(ABLE, ledger=ledger(disk=100 * MIB), cache_free=100 * MIB, images=frozenset())
     assert lacks(SMALL, host) == (
-        f"too little disk for data centres: needs {SMALL.disk // MIB} MiB, 100 MiB are free",
+        f"too little disk for data centres: needs {SMALL.disk // MIB} MiB, 100 of 100 MiB are left",
         "too little disk for images: needs 3072 MiB, 100 MiB are free",
     )
 
@@ -122,8 +132,7 @@ def test_everything_that_lacks_is_told_at_once() -> None:
     nothing = HostFacts(
         tools=frozenset(),
         features=frozenset(),
-        memory_available=0,
-        state_free=0,
+        ledger=ledger(memory=0, disk=0),
         cache_free=0,
         namespaces=frozenset(),
         owned=frozenset(),
@@ -149,8 +158,39 @@ def test_the_hint_names_each_package_once() -> None:
     assert install_hint([]) is None
 
 
-def test_available_memory_is_what_the_kernel_says_can_be_taken() -> None:
-    assert available_memory("MemTotal: 100 kB\nMemAvailable:    2048 kB\n") == 2 * MIB
+def test_a_start_that_waits_for_others_is_refused_only_what_they_could_not_give_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = {"other": Share(promised=wants(SMALL).memory, taken=wants(SMALL).memory)}
+    full = ledger()._replace(memory=Pool(what="memory", free=0, shares=holder))
+    monkeypatch.setattr(preflight, "gather", lambda _: replace(ABLE, ledger=full))
+    settings = Settings(state_dir=tmp_path, cache_dir=tmp_path)
+    with pytest.raises(HostError, match="other has 2") as caught:
+        check(SMALL, settings)
+    assert "vdc gc" in str(caught.value)
+    check(SMALL, replace(settings, admission_wait=10))
+    check(plan_of("small.yml", "other"), settings)
+
+
+def test_a_plan_whose_disks_could_grow_beyond_the_quota_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "gather", lambda _: ABLE)
+    settings = Settings(state_dir=tmp_path, cache_dir=tmp_path)
+    check(SMALL, replace(settings, quota=9 * GIB))
+    with pytest.raises(HostError) as caught:
+        check(SMALL, replace(settings, quota=8 * GIB))
+    assert str(caught.value) == (
+        "this host cannot hold mine:\n"
+        "  - over the quota of disk: full disks take 9216 MiB, and a data centre may take 8192 MiB (VDC_QUOTA)"
+    )
+
+
+def test_a_full_disk_is_told_with_its_directory_and_figures(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path / "state", cache_dir=tmp_path)
+    expect_room(settings, needed=1)
+    with pytest.raises(HostError, match=rf"disk full: \d+ MiB are free in {tmp_path}/state, {GIB} MiB are needed"):
+        expect_room(settings, needed=GIB * MIB)
 
 
 def test_every_package_that_vdc_may_ask_for_is_installed_by_the_setup() -> None:

@@ -27,7 +27,8 @@ class Finding:
 def doctor(context: typer.Context) -> None:
     """Tell what this host can do, and what it lacks.
 
-    Looks at privilege, packages, the kernel, memory, disk, images and the accelerator; exits 3 if any lacks.
+    Looks at privilege, packages, the kernel, images and the accelerator; exits 3 if any lacks. Tells how much memory,
+    CPU and disk is left, and which data centres have the rest.
     """
     host = host_of(context)
     findings = tuple(examine(host))
@@ -52,7 +53,7 @@ def examine(host: Host) -> Iterator[Finding]:
 
 def judge(facts: HostFacts, *, root: bool) -> Iterator[Finding]:
     """Yield what the facts of a host mean; without root the kernel was not asked."""
-    from vdc.host.preflight import GIB, MIB, SERVER_FEATURES
+    from vdc.host.preflight import MIB, SERVER_FEATURES
 
     yield _packages(facts.tools)
     lacking = sorted(SERVER_FEATURES - facts.features)
@@ -61,12 +62,11 @@ def judge(facts: HostFacts, *, root: bool) -> Iterator[Finding]:
         yield Finding(what="kernel", ok=not lacking, detail=detail)
     else:
         yield Finding(what="kernel", ok=None, detail="only root may ask")
-    yield Finding(what="memory", ok=None, detail=f"{facts.memory_available // MIB} MiB available")
-    yield Finding(
-        what="disk",
-        ok=None,
-        detail=f"{facts.state_free // GIB} GiB for data centres, {facts.cache_free // GIB} GiB for images",
-    )
+    there = facts.ledger
+    yield Finding(what="memory", ok=None, detail=there.memory.account)
+    yield Finding(what="CPU", ok=None, detail=there.vcpus.account)
+    yield Finding(what="disk", ok=None, detail=f"for data centres, {there.disk.account}")
+    yield Finding(what="cache", ok=None, detail=f"for images and checkpoints, {facts.cache_free // MIB} MiB are free")
     images = ", ".join(sorted(facts.images)) or "none; `vdc up` or `vdc images build` builds them"
     yield Finding(what="images", ok=None, detail=images)
 

@@ -6,13 +6,17 @@ host's memory, and readable by whoever finds the name taken.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from vdc.errors import InputError
+from vdc.host.locks import exclusive
 
 CLAIMS: Final = Path("/run/vdc")
+PLAN: Final = "plan.json"
+"""The file of a run directory that says what its data centre is made of."""
 
 
 def owner(name: str, claims: Path = CLAIMS) -> Path | None:
@@ -23,13 +27,29 @@ def owner(name: str, claims: Path = CLAIMS) -> Path | None:
         return None
 
 
+def everyone(claims: Path = CLAIMS) -> dict[str, Path]:
+    """Return every claimed name and the run directory that has claimed it."""
+    found = {}
+    for link in sorted(claims.iterdir()) if claims.is_dir() else ():
+        with suppress(FileNotFoundError):  # given back just now
+            found[link.name] = link.readlink()
+    return found
+
+
+@contextmanager
+def locked(claims: Path = CLAIMS) -> Iterator[None]:
+    """Hold the lock of all claims, under which a name is claimed; it is not for long."""
+    claims.mkdir(parents=True, exist_ok=True)
+    with exclusive(claims):
+        yield
+
+
 def claim(name: str, directory: Path, claims: Path = CLAIMS) -> None:
-    """Claim a name for a run directory; what a run directory that is gone has claimed is free.
+    """Claim a name for a run directory, under the lock; what a run directory that is gone has claimed is free.
 
     Raises:
         InputError: another data centre has it; names its directory.
     """
-    claims.mkdir(parents=True, exist_ok=True)
     holder = owner(name, claims)
     if holder is not None and holder != directory and not holder.exists():
         (claims / name).unlink()
@@ -43,7 +63,6 @@ def claim(name: str, directory: Path, claims: Path = CLAIMS) -> None:
 
 def release(name: str, directory: Path, claims: Path = CLAIMS) -> None:
     """Give a name back, if it is this run directory's."""
-    if owner(name, claims) == directory:
-        (claims / name).unlink()
-    with suppress(OSError):
-        claims.rmdir()
+    with locked(claims):
+        if owner(name, claims) == directory:
+            (claims / name).unlink()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from vdc.errors import HostError
+from vdc.host import ledger
+from vdc.host.ledger import Ledger
 from vdc.plan.images import IMAGES
 from vdc.plan.plan import Plan
-from vdc.plan.resources import Bird, Domain, Namespace, Overlay
+from vdc.plan.resources import Domain, Namespace, Overlay
 from vdc.settings import Settings
 from vdc.shell import find, run
 
@@ -53,23 +55,23 @@ OPTIONAL_TOOLS = frozenset({"ssh"})
 FABRIC_FEATURES = frozenset({"bridge", "veth"})
 SERVER_FEATURES = frozenset({"bridge", "veth", "tun"})
 
-_GUEST_OVERHEAD = 160 * MIB  # QEMU itself, and the translated code of an emulated guest
-_ROUTER_MEMORY = 8 * MIB  # a BIRD and its namespace
+FLOOR = 256 * MIB
+"""How many bytes of disk must be free for a running data centre to go on."""
+
 _IMAGE_SIZE = 3 * GIB  # the folder and the disk made from it, while an image is built
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
-    """What a host has. Sizes are bytes; `features` are the kinds of link its kernel makes.
+    """What a host has. `features` are the kinds of link its kernel makes, `cache_free` bytes in the cache.
 
-    `namespaces` are the names of all network namespaces, `owned` the instances that vdc knows of, `images`
-    the releases whose image is complete in the cache.
+    `ledger` is what data centres may still take and have. `namespaces` are the names of all network namespaces, `owned`
+    the instances that vdc knows of, `images` the releases whose image is complete in the cache.
     """
 
     tools: frozenset[str]
     features: frozenset[str]
-    memory_available: int
-    state_free: int
+    ledger: Ledger
     cache_free: int
     namespaces: frozenset[str]
     owned: frozenset[str]
@@ -78,25 +80,20 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What a plan takes. Sizes are bytes; `state` and `cache` are disk space in those directories."""
+    """What a plan takes besides its share of the ledger; `cache` is bytes of disk in the cache."""
 
     tools: frozenset[str]
     features: frozenset[str]
-    memory: int
-    state: int
     cache: int
 
 
 def needs(plan: Plan, *, images: frozenset[str]) -> Needs:
     """Return what a plan takes on a host that has these images."""
-    guests = [item for item in plan.resources if isinstance(item, Domain)]
-    routers = sum(isinstance(item, Bird) for item in plan.resources)
+    guests = any(isinstance(item, Domain) for item in plan.resources)
     to_build = {item.image for item in plan.resources if isinstance(item, Overlay)} - images
     return Needs(
         tools=FABRIC_TOOLS | (SERVER_TOOLS if guests else frozenset()) | (IMAGE_TOOLS if to_build else frozenset()),
         features=SERVER_FEATURES if guests else FABRIC_FEATURES,
-        memory=plan.memory + len(guests) * _GUEST_OVERHEAD + routers * _ROUTER_MEMORY,
-        state=plan.disk,
         cache=len(to_build) * _IMAGE_SIZE,
     )
 
@@ -107,23 +104,38 @@ def lacks(plan: Plan, host: HostFacts) -> tuple[str, ...]:
     return (
         *(f"{tool} is missing: install the package {PACKAGES[tool]}" for tool in sorted(wanted.tools - host.tools)),
         *(f"the kernel makes no {feature}" for feature in sorted(wanted.features - host.features)),
-        *_too_little("memory", wanted.memory, host.memory_available),
-        *_too_little("disk for data centres", wanted.state, host.state_free),
+        *ledger.lacks(ledger.wants(plan), host.ledger),
         *_too_little("disk for images", wanted.cache, host.cache_free),
         *_clashes(plan, host),
     )
 
 
 def check(plan: Plan, settings: Settings) -> None:
-    """Raise HostError naming everything this host lacks to hold the plan; nothing was touched then."""
+    """Raise HostError naming everything this host lacks to hold the plan; nothing was touched then.
+
+    What other data centres have is not lacking where a start waits for it.
+    """
     host = gather(settings)
-    found = lacks(plan, host)
+    others = host.ledger.without(plan.instance)
+    host = replace(host, ledger=others.emptied() if settings.admission_wait else others)
+    found = (*lacks(plan, host), *_over_quota(plan, settings))
     if not found:
         return
     raise HostError(
         "\n  - ".join((f"this host cannot hold {plan.instance}:", *found)),
-        hint=install_hint(needs(plan, images=host.images).tools - host.tools),
+        hint=install_hint(needs(plan, images=host.images).tools - host.tools)
+        or ledger.hint(ledger.wants(plan), host.ledger),
     )
+
+
+def expect_room(settings: Settings, needed: int = FLOOR) -> None:
+    """Raise HostError if fewer than `needed` bytes are free where data centres or checkpoints are."""
+    for directory in (settings.state_dir, settings.cache_dir):
+        if (free := _free(directory)) < needed:
+            raise HostError(
+                f"disk full: {free // MIB} MiB are free in {directory}, {needed // MIB} MiB are needed",
+                hint="`vdc checkpoint rm NAME TAG`, `vdc down NAME` and `vdc gc` give some back",
+            )
 
 
 def install_hint(tools: Iterable[str]) -> str | None:
@@ -140,8 +152,7 @@ def gather(settings: Settings) -> HostFacts:
     return HostFacts(
         tools=tools,
         features=frozenset(_features(tools)),
-        memory_available=available_memory(Path("/proc/meminfo").read_text(encoding="utf-8")),
-        state_free=_free(settings.state_dir),
+        ledger=ledger.survey(settings),
         cache_free=_free(settings.cache_dir),
         namespaces=frozenset(_names(Path("/run/netns"))),
         owned=frozenset(_names(settings.state_dir)),
@@ -149,18 +160,24 @@ def gather(settings: Settings) -> HostFacts:
     )
 
 
-def available_memory(meminfo: str) -> int:
-    """Return the bytes of memory that can be taken without swapping: MemAvailable of proc(5) meminfo."""
-    for line in meminfo.splitlines():
-        name, _, rest = line.partition(":")
-        if name == "MemAvailable":
-            return int(rest.split()[0]) * 1024
-    raise HostError("/proc/meminfo has no MemAvailable: this kernel is older than 3.14")
-
-
 def _too_little(what: str, wanted: int, there: int) -> Iterator[str]:
     if wanted > there:
         yield f"too little {what}: needs {wanted // MIB} MiB, {there // MIB} MiB are free"
+
+
+def _over_quota(plan: Plan, settings: Settings) -> Iterator[str]:
+    """Yield that the disks of a plan could grow beyond the quota.
+
+    A guest's disks are sparse, and can never take more than their sizes, which is what bounds them. Nothing but free
+    space bounds logs and histories, which are small.
+    """
+    root = IMAGES[plan.topology.release].size
+    most = sum(root + server.data for server in plan.topology.servers)
+    if settings.quota is not None and most > settings.quota:
+        yield (
+            f"over the quota of disk: full disks take {most // MIB} MiB, "
+            f"and a data centre may take {settings.quota // MIB} MiB (VDC_QUOTA)"
+        )
 
 
 def _clashes(plan: Plan, host: HostFacts) -> Iterator[str]:
@@ -189,8 +206,7 @@ def _features(tools: frozenset[str]) -> Iterator[str]:
 
 def _free(directory: Path) -> int:
     """Return the free bytes of the file system where `directory` is or will be."""
-    there = next(path for path in (directory, *directory.parents) if path.exists())
-    return shutil.disk_usage(there).free
+    return shutil.disk_usage(ledger.existing(directory)).free
 
 
 def _names(directory: Path) -> list[str]:
