@@ -2,163 +2,210 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
+from typing import Any
 
 import pytest
 
-from vdc.datacenter.live import UP
+from vdc.cluster import deployed
 from vdc.errors import DirtyError, InputError, WaitTimeout
-from vdc.model.topology import Topology
 from vdc.plan.plan import Plan
-from vdc.pytest_plugin.session import Options, Session
-from vdc.settings import Settings
-from vdc.steps import Steps
-from vdc.testing import FakeDataCenter
+from vdc.pytest_plugin.options import Options, instance_name
+from vdc.pytest_plugin.session import Session
 
-SMALL = Path(__file__).parents[2] / "topologies" / "small.yml"
+from .fakes import DAMAGED, SMALL, WHOLE, Deployer, Life, Silent
 
-
-@dataclass
-class Life:
-    """Brings a data centre in memory up, unless it is to fail with `error`."""
-
-    directory: Path
-    error: BaseException | None = None
-    undying: bool = False
-    there: dict[str, FakeDataCenter] = field(default_factory=dict)
-    releases: tuple[str, ...] = ()
-    tied: bool = False
-
-    def prepare(
-        self, topology: Topology, name: str | None, settings: Settings, steps: Steps, *, releases: Sequence[str] = ()
-    ) -> Plan:
-        del settings, steps
-        self.releases = tuple(releases)
-        return cast(Plan, SimpleNamespace(topology=topology, instance=name or topology.name))
-
-    def up(
-        self, plan: Plan, settings: Settings, steps: Steps, *, retain: bool = False, tied: bool = False
-    ) -> FakeDataCenter:
-        del settings, steps
-        self.tied = tied
-        dc = FakeDataCenter(plan.topology, self.directory)
-        dc.recorder.start()
-        (self.directory / "consoles").mkdir()
-        (self.directory / "consoles" / "rack0-cs0.log").write_text("Kernel panic")
-        (self.directory / UP).write_text(json.dumps({"seconds": {"fabric": 1.5, "up": 30.0}}))
-        if self.error is None or retain:
-            self.there[plan.instance] = dc
-        if self.error is not None:
-            raise self.error
-        return dc
-
-    def attach(self, name: str, settings: Settings, steps: Steps) -> FakeDataCenter:
-        del settings, steps
-        return self.there[name]
-
-    def down(self, name: str, settings: Settings, steps: Steps) -> None:
-        del settings, steps
-        if self.undying:
-            raise DirtyError("it does not go")
-        del self.there[name]
-
-
-class Silent:
-    """Listens to steps and says nothing."""
-
-    def started(self, name: str, depth: int) -> None:
-        """Say nothing."""
-
-    def ended(self, name: str, depth: int, seconds: float, error: str | None) -> None:
-        """Say nothing."""
+FABRIC = SMALL.with_name("fabric.yml")
 
 
 @pytest.fixture
 def life(tmp_path: Path) -> Life:
-    (tmp_path / "state").mkdir()
-    return Life(tmp_path / "state")
+    return Life(tmp_path / "state", tmp_path / "calls")
 
 
 @pytest.fixture
 def chosen(tmp_path: Path) -> Options:
-    return Options(
-        topology=SMALL,
-        name="small",
-        keep=False,
-        run_directory=tmp_path / "report",
-        releases=("debian-13",),
-        started=0.0,
-    )
+    return Options(topology=SMALL, name="small", run_directory=tmp_path / "report", deployer="fake", started=0.0)
 
 
-def bring_up(chosen: Options, life: Life) -> Session:
-    session = Session(chosen, Silent(), life=life)
-    with session.data_center():
-        assert list(life.there) == ["small"]
-    return session
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the deployed state is kept."""
+    monkeypatch.setenv("VDC_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("VDC_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(deployed, "place", lambda *_: tmp_path / "deployed" / "0123")
+    return tmp_path / "deployed" / "0123"
 
 
-def test_what_was_brought_up_is_taken_down_and_its_times_are_reported(chosen: Options, life: Life) -> None:
-    session = bring_up(chosen, life)
-    assert life.there == {}
-    session.finish()
-    durations = session.result().durations
-    assert list(durations) == ["prepare", "fabric", "up", "scenarios", "down", "total"]
+Bring = Callable[..., Session]
+
+
+@pytest.fixture
+def bring_up(state: Path, life: Life, chosen: Options) -> Bring:
+    """Runs a session of some modules to its end."""
+    assert not state.exists()
+
+    def run(modules: int = 1, listener: Silent | None = None, **changes: object) -> Session:
+        options = replace(chosen, **changes)  # type: ignore[arg-type]
+        session = Session(
+            options,
+            listener or Silent(),
+            deployers={"fake": Deployer},
+            life=life,
+            fork=life.fork,
+            store=life,
+        )
+        for _ in range(modules):
+            with session.module() as dc:
+                assert life.instances(None) == (dc.run_directory.name,)  # type: ignore[arg-type]
+        session.close()
+        return session
+
+    return run
+
+
+def test_what_was_brought_up_is_saved_and_taken_down_and_its_times_are_reported(bring_up: Bring, life: Life) -> None:
+    durations = bring_up().result().durations
+    assert life.called() == ["up small", "write small", "down small"]
+    phases = ["prepare", "fabric", "up", "deploy", "deployed", "first scenario", "scenarios", "down"]
+    assert list(durations) == phases
     # both count from when the command began, before this process
-    assert 0 < durations["prepare"] < durations["total"]
+    assert 0 < durations["prepare"] < durations["first scenario"]
     assert durations["fabric"] == 1.5
 
 
-def test_the_images_of_all_scenarios_are_prepared(chosen: Options, life: Life) -> None:
-    bring_up(chosen, life)
+def test_each_further_module_starts_from_a_restore(bring_up: Bring, life: Life) -> None:
+    durations = bring_up(modules=3).result().durations
+    again = ["down small", "fork small"]
+    assert life.called() == ["up small", "write small", *again, *again, "down small"]
+    assert {"deployed", "deployed again"} <= set(durations)
+
+
+def test_a_second_run_restores_what_the_first_one_saved(bring_up: Bring, life: Life) -> None:
+    bring_up()
+    life.calls.unlink()
+    bring_up()
+    assert life.called() == ["fork small", "down small"]
+
+
+@pytest.mark.parametrize(("file", "why"), [(DAMAGED, "the checkpoint is damaged: ram"), (WHOLE, "is not whole")])
+def test_a_damaged_deployed_state_is_rebuilt_with_a_message(
+    bring_up: Bring, life: Life, state: Path, file: str, why: str
+) -> None:
+    bring_up()
+    life.calls.unlink()
+    (state / file).unlink() if file == WHOLE else (state / file).touch()
+    listener = Silent()
+    bring_up(listener=listener)
+    assert life.called() == ["discard", "up small", "write small", "down small"]
+    (said,) = [name for name in listener.heard if name.startswith("rebuild")]
+    assert said.startswith("rebuild the deployed state: ")
+    assert said.endswith(why)
+
+
+def test_a_deployed_state_that_was_damaged_during_the_run_is_rebuilt_in_its_place(
+    bring_up: Bring, life: Life, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Life, "write", lambda self, dc, directory: (directory.mkdir(), (directory / "x").touch()))
+    bring_up(modules=2)
+    assert state.exists()
+    assert life.called() == ["up small", "down small", "discard", "up small", "down small"]
+
+
+def test_a_data_centre_that_came_up_meanwhile_is_not_taken_down_for_ours(
+    bring_up: Bring, life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring_up()
+    prepare = life.prepare
+
+    def prepare_slowly(*args: Any, **kwargs: Any) -> Plan:
+        life._make("small", tied=False)
+        return prepare(*args, **kwargs)
+
+    monkeypatch.setattr(life, "prepare", prepare_slowly)
+    life.calls.unlink()
+    with pytest.raises(InputError, match="small is up already"):
+        bring_up()
+    assert life.called() == []
+
+
+def test_without_checkpoints_each_module_is_built_from_cold(bring_up: Bring, life: Life, state: Path) -> None:
+    bring_up(modules=2, checkpoint=False)
+    assert life.called() == ["up small", "down small", "up small", "down small"]
+    assert life.boot == "cold"
+    assert not state.exists()
+
+
+def test_a_fabric_without_servers_is_built_each_time(bring_up: Bring, life: Life) -> None:
+    bring_up(modules=2, topology=FABRIC, deploys=False)
+    assert life.called() == ["up small", "down small", "up small", "down small"]
+    assert life.boot is None
+
+
+def test_a_data_centre_that_is_named_is_neither_restored_nor_taken_down(bring_up: Bring, life: Life) -> None:
+    bring_up(modules=2, topology=None)
+    assert life.called() == []
+    assert list(life.made) == ["small"]
+
+
+def test_the_images_of_all_scenarios_are_prepared(bring_up: Bring, life: Life) -> None:
+    bring_up(releases=("debian-13",))
     assert life.releases == ("debian-13",)
 
 
-def test_what_is_to_be_kept_stays_up(chosen: Options, life: Life) -> None:
-    bring_up(replace(chosen, keep=True), life)
-    assert list(life.there) == ["small"]
+def test_what_is_to_be_kept_stays_up(bring_up: Bring, life: Life) -> None:
+    bring_up(keep=True)
+    assert life.called() == ["up small", "write small"]
 
 
-def test_what_did_not_come_up_leaves_its_consoles_and_goes(chosen: Options, life: Life) -> None:
+def test_a_worker_has_a_data_centre_and_a_history_of_its_own(bring_up: Bring, life: Life, chosen: Options) -> None:
+    bring_up(worker="gw1")
+    assert life.called() == ["up small-gw1", "write small-gw1", "down small-gw1"]
+    assert [path.name for path in chosen.run_directory.iterdir()] == ["gw1-history.jsonl"]
+
+
+def test_the_name_of_a_worker_s_data_centre_is_a_name() -> None:
+    assert instance_name("dctest", "") == "dctest"
+    assert instance_name("a" * 20, "gw12") == f"{'a' * 15}-gw12"
+
+
+def test_what_did_not_come_up_leaves_its_consoles_and_goes(bring_up: Bring, life: Life, chosen: Options) -> None:
     life.error = WaitTimeout("rack0-cs0 to answer", deadline=1.0, last="silence")
     with pytest.raises(WaitTimeout) as caught:
-        bring_up(chosen, life)
-    assert life.there == {}
-    folder = cast(Path, chosen.run_directory) / "artifacts" / "bring-up"
+        bring_up()
+    assert life.called() == ["up small", "down small"]
+    folder = chosen.run_directory / "artifacts" / "bring-up"
     assert (folder / "consoles-rack0-cs0.log").read_text() == "Kernel panic"
     assert caught.value.__notes__ == [f"its consoles and logs are in {folder}", "small was taken down after that"]
 
 
-def test_what_did_not_come_up_stays_where_it_is_to_be_kept(chosen: Options, life: Life) -> None:
+def test_what_did_not_come_up_stays_where_it_is_to_be_kept(bring_up: Bring, life: Life) -> None:
     life.error = WaitTimeout("rack0-cs0 to answer", deadline=1.0, last="silence")
     with pytest.raises(WaitTimeout):
-        bring_up(replace(chosen, keep=True), life)
-    assert list(life.there) == ["small"]
+        bring_up(keep=True)
+    assert life.called() == ["up small"]
 
 
-def test_an_interrupted_bring_up_goes_at_once(chosen: Options, life: Life) -> None:
+def test_an_interrupted_bring_up_goes_at_once(bring_up: Bring, life: Life, chosen: Options) -> None:
     life.error = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
-        bring_up(chosen, life)
-    assert life.there == {}
-    assert not (cast(Path, chosen.run_directory) / "artifacts").exists()
+        bring_up()
+    assert life.called() == ["up small", "down small"]
+    assert not (chosen.run_directory / "artifacts").exists()
 
 
 @pytest.mark.parametrize("error", [InputError("it is up already"), DirtyError("another process builds it")])
-def test_a_data_centre_of_somebody_else_is_left_alone(chosen: Options, life: Life, error: Exception) -> None:
+def test_a_data_centre_of_somebody_else_is_left_alone(bring_up: Bring, life: Life, error: Exception) -> None:
     life.error = error
     with pytest.raises(type(error)):
-        bring_up(chosen, life)
-    assert list(life.there) == ["small"]
+        bring_up()
+    assert life.called() == ["up small"]
 
 
-def test_an_error_on_the_way_down_does_not_hide_why_it_did_not_come_up(chosen: Options, life: Life) -> None:
+def test_an_error_on_the_way_down_does_not_hide_why_it_did_not_come_up(bring_up: Bring, life: Life) -> None:
     life.error, life.undying = WaitTimeout("rack0-cs0 to answer", deadline=1.0, last="silence"), True
     with pytest.raises(WaitTimeout) as caught:
-        bring_up(chosen, life)
+        bring_up()
     assert caught.value.__notes__[-1] == "taking it down failed too: it does not go; `vdc down small` tries again"

@@ -13,50 +13,35 @@ import pytest
 from vdc.history import read
 from vdc.shell import Completed, run
 
-SMALL = Path(__file__).parents[2] / "topologies" / "small.yml"
+from .fakes import DAMAGED, SMALL
+
+HERE = Path(__file__).parent
 
 CONFTEST = f"""
 import os
+import sys
+from functools import partial
 from pathlib import Path
 import pytest
-from vdc.model.expand import expand
-from vdc.model.load import load
-from vdc.pytest_plugin.hooks import Hooks
-from vdc.pytest_plugin.session import Options, Session, started
-from vdc.testing import FakeCluster, FakeDataCenter, Lie
+from vdc.cluster import deployed
+from vdc.pytest_plugin import session
+from vdc.testing import Lie
 
-class Deployer:
-    def deploy(self, dc):
-        return FakeCluster(dc)
+sys.path.insert(0, {str(HERE)!r})
+from fakes import Deployer, Life
 
-class InMemory(Session):
-    def open(self, steps):
-        folder = self.run_directory / "state"
-        folder.mkdir()
-        lies = [Lie[name] for name in os.environ.get("LIES", "").split()]
-        dc = FakeDataCenter(expand(load(Path({str(SMALL)!r}))), folder, lies=lies)
-        dc.recorder.start()
-        return dc
+lies = [Lie[name] for name in os.environ.get("LIES", "").split()]
+life = Life(Path("state").absolute(), Path("calls").absolute(), lies=lies)
+deployed.place = lambda *_: Path("deployed/0123").absolute()
+session.Session = partial(
+    session.Session, deployers={{"etcd": Deployer}}, life=life, fork=life.fork, store=life
+)
 
-    def close(self, dc, steps):
-        (self.run_directory / "closed").write_text("")
-
-@pytest.fixture(scope="session")
-def dc(pytestconfig):
-    chosen = Options(
-        topology=None,
-        name="fake",
-        keep=False,
-        run_directory=Path("report"),
-        releases=(),
-        deployer="fake",
-        started=started(pytestconfig),
-    )
-    hooks = Hooks(pytestconfig)
-    hooks.session = session = InMemory(chosen, hooks, deployers={{"fake": Deployer}})
-    pytestconfig.pluginmanager.register(hooks, "vdc-session")
-    with session.data_center() as running:
-        yield running
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    controller = config.pluginmanager.get_plugin("vdc-controller")
+    if controller is not None:
+        controller.life = life
 """
 
 
@@ -67,9 +52,21 @@ def project(tmp_path: Path) -> Path:
 
 
 def _pytest(project: Path, text: str, *arguments: str, **variables: str) -> Completed:
-    (project / "test_it.py").write_text("import pytest\nfrom vdc.faults import RouterOff\n" + text)
+    """Run pytest on a test file on a data centre in memory."""
+    return _bare_pytest(
+        project, text, f"--topology={SMALL}", "--name=fake", "--run-dir=report", *arguments, **variables
+    )
+
+
+def _bare_pytest(project: Path, text: str, *arguments: str, **variables: str) -> Completed:
+    if text:
+        (project / "test_it.py").write_text("import pytest\nfrom vdc.faults import RouterOff\n" + text)
     argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--rootdir={project}", *arguments]
-    environment = {"COLUMNS": "100", "VDC_STATE_DIR": str(project), "VDC_CACHE_DIR": str(project)}
+    environment = {
+        "COLUMNS": "100",
+        "VDC_STATE_DIR": str(project / "state"),
+        "VDC_CACHE_DIR": str(project),
+    }
     # The run is somebody else's project, so it must not see the options of the run that we are in.
     return run(
         [*argv, str(project)],
@@ -79,21 +76,24 @@ def _pytest(project: Path, text: str, *arguments: str, **variables: str) -> Comp
     )
 
 
+def _calls(project: Path) -> list[str]:
+    return (project / "calls").read_text().splitlines()
+
+
 @pytest.fixture(autouse=True)
 def _inside(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
 
 
 def test_a_run_without_its_fixtures_is_left_alone(project: Path) -> None:
-    done = _pytest(project, "def test_nothing():\n    pass\n")
+    done = _bare_pytest(project, "def test_nothing():\n    pass\n")
     assert done.status == 0, done.stdout
     assert "vdc" not in done.stdout.split("collected")[1]
     assert not (project / "report").exists()
 
 
 def test_without_a_data_centre_scenarios_say_what_is_missing(project: Path) -> None:
-    (project / "conftest.py").unlink()
-    done = _pytest(project, "def test_it(dc):\n    pass\n")
+    done = _bare_pytest(project, "def test_it(dc):\n    pass\n")
     assert done.status == 1
     assert "--topology FILE brings one up" in done.stdout
 
@@ -139,30 +139,28 @@ def test_what_explains_a_failure_under_a_fault_is_gathered_before_it_is_healed(p
     "skip", ["@pytest.mark.skip\ndef test_it(dc):\n    pass\n", "def test_it(dc):\n    pytest.skip()\n"]
 )
 def test_a_run_that_skipped_every_scenario_does_not_succeed(project: Path, skip: str) -> None:
-    done = _pytest(project, skip, "--dc=fake")
+    done = _pytest(project, skip)
     assert done.status == 1, done.stdout
     assert "FAILED" in done.stdout
 
 
 def test_a_run_that_only_lists_scenarios_proves_nothing_and_succeeds(project: Path) -> None:
-    assert _pytest(project, "def test_it(dc):\n    pass\n", "--dc=fake", "--collect-only").status == 0
+    assert _pytest(project, "def test_it(dc):\n    pass\n", "--collect-only").status == 0
 
 
-def test_scenarios_refuse_to_run_in_several_processes(project: Path) -> None:
+def test_on_a_data_centre_that_is_named_scenarios_refuse_to_run_in_several_processes(project: Path) -> None:
     text = "def test_it(dc):\n    pass\n"
-    done = _pytest(project, text, "--dc=fake", "-n2")
+    done = _bare_pytest(project, text, "--dc=fake", "-n2")
     assert done.status == pytest.ExitCode.USAGE_ERROR
     assert "run in one process: leave out -n" in done.stderr
-    assert _pytest(project, text, "--dc=fake", "-n0").status == 0
-    (project / "conftest.py").unlink()
-    assert "run in one process: leave out -n" in _pytest(project, text, "-n1").stdout
+    assert _bare_pytest(project, text, "--dc=fake", "-n0").status == 0
+    assert not (project / "calls").exists()
 
 
 def test_a_deployer_that_there_is_not_is_a_mistake(project: Path) -> None:
-    (project / "conftest.py").unlink()
-    done = _pytest(project, "def test_it(dc):\n    pass\n", "--dc=fake", "--deployer=consul")
-    assert done.status == 1
-    assert "no deployer 'consul'; there is etcd" in done.stdout
+    done = _pytest(project, "def test_it(dc):\n    pass\n", "--deployer=consul")
+    assert done.status == pytest.ExitCode.USAGE_ERROR
+    assert "no deployer 'consul'; there is etcd" in done.stderr
 
 
 def test_the_deployer_that_is_named_deploys(project: Path) -> None:
@@ -187,7 +185,7 @@ def test_the_total_counts_from_when_the_command_began(project: Path) -> None:
     began = str(time.monotonic() - 1000)
     assert _pytest(project, text, VDC_TEST_STARTED=began).status == 0
     (row,) = [line for line in (project / "report" / "summary.md").read_text().splitlines() if "| total |" in line]
-    assert re.fullmatch(r"\| total \| 10[0-5]\d\.\d s \| ≤ 900 s, missed \|", row)
+    assert re.fullmatch(r"\| total \| 10[0-5]\d\.\d s \| ≤ 600 s, missed \|", row)
 
 
 def test_the_outage_of_each_event_is_told_and_reported(project: Path) -> None:
@@ -234,8 +232,49 @@ def test_the_history_of_the_run_outlives_the_data_centre(project: Path) -> None:
     _pytest(project, "def test_it(dc):\n    with dc.steps.step('a step'):\n        pass\n")
     report = project / "report"
     names = [event.data["name"] for event in read(report / "history.jsonl") if event.kind == "step"]
-    assert names == ["a step", "a step"]
-    assert (report / "closed").exists()
+    assert names[:1] + names[-2:] == ["build the deployed state", "a step", "a step"]
+    assert _calls(project)[-1] == "down fake"
+
+
+def test_each_module_starts_from_a_restore_and_what_an_earlier_one_broke_is_whole_again(project: Path) -> None:
+    (project / "test_a.py").write_text(
+        "from vdc.faults import RouterOff\n\n"
+        "def test_broken(dc):\n    dc.mark_dirty('this')\n\ndef test_not_reached(dc):\n    pass\n"
+    )
+    done = _pytest(project, "def test_whole(dc, cluster):\n    pass\n", "-v")
+    assert "test_a.py::test_broken PASSED" in done.stdout
+    assert "test_a.py::test_not_reached ERROR" in done.stdout
+    assert "test_it.py::test_whole PASSED" in done.stdout
+    assert _calls(project) == ["up fake", "write fake", "down fake", "fork fake", "down fake"]
+
+
+def test_a_data_centre_that_is_named_stays_as_dirty_as_it_is(project: Path) -> None:
+    (project / "test_a.py").write_text("def test_broken(dc):\n    dc.mark_dirty('this')\n")
+    done = _bare_pytest(project, "def test_not_reached(dc):\n    pass\n", "--dc=fake")
+    assert "dirty since test_a.py::test_broken: this" in done.stdout
+    assert "1 passed, 1 error of 2" in done.stdout
+
+
+def test_a_damaged_deployed_state_is_rebuilt_with_a_message(project: Path) -> None:
+    text = "def test_it(dc):\n    pass\n"
+    _pytest(project, text)
+    (project / "deployed" / "0123" / DAMAGED).touch()
+    done = _pytest(project, text)
+    assert done.status == 0, done.stdout
+    assert "rebuild the deployed state: the checkpoint is damaged: ram: done" in done.stdout
+
+
+def test_a_full_disk_ends_the_run_with_a_clear_message(project: Path) -> None:
+    text = (
+        "from vdc.errors import HostError\nfrom vdc.host import preflight\n\n"
+        "def full(settings):\n    raise HostError('disk full: 3 MiB are free')\n\n"
+        "def test_a(dc):\n    preflight.expect_room = full\n\ndef test_b(dc):\n    pass\n\n"
+        "def test_c(dc):\n    pass\n"
+    )
+    done = _pytest(project, text)
+    assert done.status == pytest.ExitCode.INTERRUPTED
+    assert "Interrupted: disk full: 3 MiB are free" in done.stdout
+    assert "1 passed, 2 error of 3" in done.stdout
 
 
 def test_the_plugin_imports_nothing_heavy() -> None:

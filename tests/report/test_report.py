@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from vdc.report import EventOutage, RunResult, ScenarioResult, render_screen, render_summary
+from vdc.report import FIRST_SCENARIO, EventOutage, RunResult, ScenarioResult, merged, render_screen, render_summary
 from vdc.report.result import Result
 
 EXPECTED = Path(__file__).parent / "expected"
@@ -43,7 +43,7 @@ def run() -> RunResult:
             scenario("one_tor_gone_keeps_the_rack_serving", outages={"outage": 1.236}),
             scenario("rolling_upgrade", suite="upgrade", outages={"rack0-cs0": 2.5, "rack1-cs0": 3.0}, events=EVENTS),
         ),
-        durations={"fabric": 1.5, "up": 61.2, "deploy": 20.0, "down": 3.04, "total": 700.25},
+        durations={"fabric": 1.5, "up": 61.2, "deploy": 20.0, "down": 3.04, "total": 500.25},
         versions_before=versions("Debian 12", "3.4.23"),
         versions_after=versions("Debian 13", "3.5.16"),
     )
@@ -115,3 +115,14 @@ def test_a_run_without_scenarios_has_failed(run: RunResult) -> None:
 
 def test_a_run_that_skipped_everything_has_failed(run: RunResult) -> None:
     assert not replace(run, scenarios=(scenario("x", outcome=Result.SKIPPED),)).passed
+
+
+def test_runs_side_by_side_are_one_whose_phases_took_as_long_as_the_slowest(run: RunResult) -> None:
+    one = replace(run, name="a-gw0", durations={"deployed": 5.0, FIRST_SCENARIO: 9.0}, versions_after={})
+    two = replace(run, name="a-gw1", durations={"deployed": 6.0, FIRST_SCENARIO: 8.0, "down": 1.0})
+    both = merged([one, two])
+    assert both.name == "a-gw0, a-gw1"
+    assert both.durations == {"deployed": 6.0, FIRST_SCENARIO: 8.0, "down": 1.0}
+    assert both.versions_after == run.versions_after
+    assert both.scenarios == run.scenarios * 2
+    assert merged([run]) == run

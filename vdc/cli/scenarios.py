@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,6 @@ import vdc
 from vdc.cli.context import need_root, pick, steps
 from vdc.cli.topology import Name, read_topology
 from vdc.errors import InputError
-from vdc.shell import start
 
 File = Annotated[Path, typer.Argument(metavar="[FILE]", help="The topology file.")]
 Suite = Annotated[list[str] | None, typer.Option("--suite", help="Only this suite; may be given more than once.")]
@@ -26,7 +24,16 @@ Deployer = Annotated[str | None, typer.Option("--deployer", metavar="NAME", help
 Filter = Annotated[
     str | None, typer.Option("-k", metavar="EXPRESSION", help="Only scenarios that match, as in pytest.")
 ]
-
+Workers = Annotated[
+    str | None,
+    typer.Option(
+        "-n", metavar="K", help="Run on K data centres at once, each with modules of its own; auto: all that fit."
+    ),
+]
+NoCheckpoint = Annotated[
+    bool,
+    typer.Option("--no-checkpoint", help="Boot and deploy for each module, from cold; use and keep no checkpoint."),
+]
 
 STARTED = "VDC_TEST_STARTED"
 """The variable that tells the tests when the command began, in seconds of CLOCK_MONOTONIC: their report has a total."""
@@ -40,8 +47,12 @@ def run_scenarios(  # noqa: PLR0913, PLR0917 - an argument for each option
     keep: Keep = False,
     deployer: Deployer = None,
     matching: Filter = None,
+    workers: Workers = None,
+    no_checkpoint: NoCheckpoint = False,
 ) -> None:
     """Run the scenarios on a new data centre; print the verdict.
+
+    Each module of scenarios begins with a restore of the deployed state, which is kept in the cache.
 
     Exits 0 if every scenario passes and 1 if not. The report is in runs/N/.
     """
@@ -61,6 +72,8 @@ def run_scenarios(  # noqa: PLR0913, PLR0917 - an argument for each option
     arguments += ["-v", f"--junitxml={report / 'junit.xml'}", *chosen]
     arguments += ["--keep"] if keep else []
     arguments += ["-k", matching] if matching else []
+    arguments += ["-n", workers] if workers else []
+    arguments += ["--no-checkpoint"] if no_checkpoint else []
     try:
         status = run_pytest(arguments, started=started)
     finally:
@@ -96,21 +109,17 @@ def scenario_folders(suites: Sequence[str]) -> tuple[Path, ...]:
 
 
 def run_pytest(arguments: Sequence[str], *, started: float) -> int:
-    """Run pytest to its end and return its status; it dies with this process and hears its signals.
+    """Run pytest in this process and return its status.
 
     `started` is when the command began, in seconds of the monotonic clock. A warning of some library says nothing of
     the cluster, so here none is an error.
     """
-    process = start(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "default", *arguments],
-        output=sys.stdout.buffer,
-        env={"PYTHONUNBUFFERED": "1", STARTED: f"{started:.3f}"},
-    )
-    # Ctrl-C reaches both processes: the tests take their data centre down, and this one waits for them.
-    interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    terminate = signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
+    import pytest
+
+    os.environ[STARTED] = f"{started:.3f}"
+    # like Ctrl-C: the tests take their data centre down
+    terminate = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return process.wait()
+        return pytest.main(["-p", "no:cacheprovider", "-W", "default", *arguments])
     finally:
-        signal.signal(signal.SIGINT, interrupt)
         signal.signal(signal.SIGTERM, terminate)

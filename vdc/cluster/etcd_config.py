@@ -93,6 +93,8 @@ def member_config(topology: Topology, name: str, *, token: str, slowness: float)
         "initial-cluster-state": "new",
         "heartbeat-interval": heartbeat(slowness),
         "election-timeout": 10 * heartbeat(slowness),
+        # The default from 3.5 on: a member that missed heartbeats asks first whether the others miss the leader too.
+        "pre-vote": True,
         "quota-backend-bytes": 256 * 1024 * 1024,
         "auto-compaction-mode": "periodic",
         "auto-compaction-retention": "1h",

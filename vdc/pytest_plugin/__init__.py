@@ -7,7 +7,7 @@ asks for `dc`. Everything that then happens is in `vdc.pytest_plugin.session`.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vdc.datacenter.api import DataCenter
     from vdc.faults.base import Inject
     from vdc.observe.service import Prober
+    from vdc.pytest_plugin.session import Session
 
 SUITES = ("standard", "reboot", "fault", "upgrade")
 """The markers of suites, in the order in which they run: an upgrade leaves another release behind."""
@@ -31,51 +32,68 @@ _MARKERS = (
     "releases(*names): releases that a scenario needs besides the topology's",
 )
 
-
-_ONE_PROCESS = "scenarios share one data centre, so they run in one process: leave out -n (pytest-xdist)"
-
 STARTED = pytest.StashKey[float]()
 """When this run of pytest began, in seconds of the monotonic clock."""
+
+_ONE_PROCESS = (
+    "scenarios share the data centre that --dc names, so they run in one process: leave out -n (pytest-xdist)"
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that say which data centre scenarios run on."""
     group = parser.getgroup("vdc", "virtual data centre (vdc)")
-    group.addoption("--dc", metavar="NAME", help="run scenarios on the running data centre NAME")
+    group.addoption("--dc", metavar="NAME", help="run scenarios on the running data centre NAME, as it is")
     group.addoption("--topology", metavar="FILE", type=Path, help="bring a data centre of FILE up for the run")
     group.addoption("--name", metavar="NAME", help="with --topology: its instance name")
     group.addoption("--keep", action="store_true", help="with --topology: leave it running at the end")
+    group.addoption("--no-checkpoint", action="store_true", help="with --topology: do everything from cold")
     group.addoption("--deployer", metavar="NAME", default="etcd", help="what deploys the cluster (default: etcd)")
     group.addoption("--run-dir", metavar="DIR", type=Path, help="write the report to DIR (runs/NAME)")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
+    """Let a process of pytest-xdist run whole modules, since each module begins with a restore."""
+    if config.getoption("--topology") and config.getoption("numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "loadfile"
+    return (yield)
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Return for `-n auto` how many data centres fit on this host."""
+    if not config.getoption("--topology"):
+        return None
+    from vdc.pytest_plugin.parallel import fitting
+
+    return fitting(config)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers, for projects with --strict-markers."""
-    config.stash[STARTED] = time.monotonic()
-    if _wants_data_center(config) and config.getoption("numprocesses", None):
-        raise pytest.UsageError(_ONE_PROCESS)
+    """Register the markers, for projects with --strict-markers, and what a run with a data centre needs."""
+    config.stash.setdefault(STARTED, time.monotonic())
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
+    if not _wants_data_center(config):
+        return
+    workers = config.getoption("numprocesses", None)
+    if config.getoption("--dc") and workers:
+        raise pytest.UsageError(_ONE_PROCESS)
+    from vdc.pytest_plugin.options import worker_of
+    from vdc.pytest_plugin.parallel import Controller, Worker
+    from vdc.pytest_plugin.reporting import Report
+
+    report = Worker(config) if worker_of(config) else Report(config)
+    config.pluginmanager.register(report, "vdc-report")
+    if workers and isinstance(report, Report):
+        config.pluginmanager.register(Controller(config, report), "vdc-controller")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order scenarios by suite; leave runs without scenarios alone."""
     if any(uses_dc(item) for item in items):
         items.sort(key=lambda item: SUITES.index(suite) if (suite := suite_of(item)) in SUITES else -1)
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run that asked for a data centre and skipped everything before it was needed: it proved nothing."""
-    config = session.config
-    if not _wants_data_center(config) or config.getoption("collectonly"):
-        return
-    idle = not config.pluginmanager.has_plugin("vdc-session") and any(map(uses_dc, session.items))
-    if idle and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        reporter = config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None:
-            reporter.ensure_newline()
-            reporter.write_line("vdc: FAILED: every scenario was skipped", red=True)
 
 
 def _wants_data_center(config: pytest.Config) -> bool:
@@ -93,28 +111,33 @@ def suite_of(item: pytest.Item) -> str:
 
 
 @pytest.fixture(scope="session")
-def dc(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterator[DataCenter]:
-    """The data centre: attached to with --dc, or brought up for this run with --topology."""
+def vdc_session(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterator[Session]:
+    """What scenarios of all modules share; not for tests."""
     from vdc.pytest_plugin.hooks import Hooks
-    from vdc.pytest_plugin.session import Session, options
+    from vdc.pytest_plugin.options import options
+    from vdc.pytest_plugin.session import Session
 
-    if hasattr(pytestconfig, "workerinput"):
-        raise pytest.UsageError(_ONE_PROCESS)
-    session = Session(options(pytestconfig, request.session.items), hooks := Hooks(pytestconfig))
-    hooks.session = session
+    chosen = options(pytestconfig, request.session.items)
+    receiver = pytestconfig.pluginmanager.get_plugin("vdc-report")
+    assert receiver is not None
+    hooks = Hooks(pytestconfig, receiver)
+    hooks.session = session = Session(chosen, hooks)
     pytestconfig.pluginmanager.register(hooks, "vdc-session")
-    with session.data_center() as running:
+    yield session
+    session.close()
+
+
+@pytest.fixture(scope="module")
+def dc(vdc_session: Session) -> Iterator[DataCenter]:
+    """The data centre: with --topology, each module finds it as it was deployed; with --dc, as it is."""
+    with vdc_session.module() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
-def cluster(dc: DataCenter, pytestconfig: pytest.Config) -> Cluster:
-    """The cluster on the data centre; deployed unless it is there already."""
-    from vdc.pytest_plugin.hooks import Hooks
-
-    hooks = pytestconfig.pluginmanager.get_plugin("vdc-session")
-    assert isinstance(hooks, Hooks)
-    return hooks.session.deploy(dc)
+@pytest.fixture(scope="module")
+def cluster(dc: DataCenter, vdc_session: Session) -> Cluster:
+    """The cluster on the data centre."""
+    return vdc_session.cluster(dc)
 
 
 @pytest.fixture
@@ -138,4 +161,4 @@ def inject(dc: DataCenter, request: pytest.FixtureRequest) -> Inject:
     return partial(injected, dc, on_failure=on_failure)
 
 
-__all__ = ["STARTED", "SUITES", "cluster", "dc", "inject", "probe", "suite_of", "uses_dc"]
+__all__ = ["STARTED", "SUITES", "cluster", "dc", "inject", "probe", "suite_of", "uses_dc", "vdc_session"]

@@ -1,4 +1,4 @@
-"""One pytest run on one data centre: it comes up, scenarios run, it goes down, and the report tells of it."""
+"""What scenarios of all modules share: a data centre that comes up, is put back for each module, and goes down."""
 
 from __future__ import annotations
 
@@ -6,110 +6,93 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
-import pytest
-
+from vdc.cluster import deployed
 from vdc.cluster.api import Cluster, Deployer
+from vdc.cluster.deployed import Store
 from vdc.cluster.deployers import DEPLOYERS
-from vdc.datacenter import lifecycle
-from vdc.datacenter.api import DataCenter
-from vdc.datacenter.live import HISTORY
+from vdc.datacenter import checkpoint, fork, lifecycle
+from vdc.datacenter.api import DataCenter, Machine
+from vdc.datacenter.checkpoint import Checkpoint
+from vdc.datacenter.live import HISTORY, LiveDataCenter
 from vdc.errors import DirtyError, InputError, VdcError
 from vdc.history import Recorder
+from vdc.host import preflight
 from vdc.host.accelerator import cached
 from vdc.model.expand import expand
 from vdc.model.load import load
 from vdc.model.topology import Topology
 from vdc.plan.plan import Plan
-from vdc.pytest_plugin import STARTED
 from vdc.pytest_plugin.artifacts import collect
-from vdc.report import RunResult, ScenarioResult
+from vdc.pytest_plugin.options import Options, instance_name
+from vdc.report import FIRST_SCENARIO, RunResult
 from vdc.settings import Settings
 from vdc.steps import Listener, Steps
 
-STARTED_VARIABLE = "VDC_TEST_STARTED"
-"""The environment variable in which `vdc test` says when it began: seconds of the monotonic clock, as text."""
-
-_USAGE = "scenarios need a data centre: --topology FILE brings one up, --dc NAME uses a running one"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What the command line asks for. Without a topology, `name` is a running data centre.
-
-    `started` is when all began, in seconds of the monotonic clock.
-    """
-
-    topology: Path | None
-    name: str | None
-    keep: bool
-    run_directory: Path | None
-    releases: tuple[str, ...]
-    deployer: str = "etcd"
-    started: float = field(default_factory=time.monotonic)
-
-
-def options(config: pytest.Config, items: Iterable[pytest.Item]) -> Options:
-    """Return the options; raises pytest.UsageError where they don't say which data centre is meant, or name a
-    deployer that there is not.
-    """
-    topology, running = config.getoption("--topology"), config.getoption("--dc")
-    if (topology is None) == (running is None):
-        raise pytest.UsageError(f"{_USAGE}; give one of them")
-    deployer = config.getoption("--deployer")
-    if deployer not in DEPLOYERS:
-        raise pytest.UsageError(f"no deployer {deployer!r}; there is {', '.join(sorted(DEPLOYERS))}")
-    marks = (mark for item in items for mark in item.iter_markers("releases"))
-    return Options(
-        topology=topology,
-        name=running or config.getoption("--name"),
-        keep=config.getoption("--keep"),
-        run_directory=config.getoption("--run-dir"),
-        releases=tuple(sorted({name for mark in marks for name in mark.args})),
-        deployer=deployer,
-        started=started(config),
-    )
-
-
-def started(config: pytest.Config) -> float:
-    """Return when all began: `vdc test` where that runs pytest, else pytest. Monotonic seconds.
-
-    Raises pytest.UsageError where the environment variable holds something else.
-    """
-    told = os.environ.get(STARTED_VARIABLE)
-    try:
-        return config.stash[STARTED] if told is None else float(told)
-    except ValueError:
-        raise pytest.UsageError(f"{STARTED_VARIABLE}={told!r} is not a time of the monotonic clock") from None
+_ASKED_AT_ONCE = 4  # servers
+_QUEUE_SECONDS = "1800"  # a worker for which there is no room waits until another one is done
 
 
 class Lifecycle(Protocol):
     """What brings data centres up and down: `vdc.datacenter.lifecycle`, or a test's own."""
 
     def prepare(
-        self, topology: Topology, name: str | None, settings: Settings, steps: Steps, *, releases: Sequence[str] = ()
+        self,
+        topology: Topology,
+        name: str | None,
+        settings: Settings,
+        steps: Steps,
+        *,
+        releases: Sequence[str] = (),
+        boot: Literal["fork", "cold"] | None = None,
     ) -> Plan:
         """Return the plan; everything that it needs of the host is there then."""
 
     def up(
         self, plan: Plan, settings: Settings, steps: Steps, *, retain: bool = False, tied: bool = False
-    ) -> DataCenter:
+    ) -> LiveDataCenter:
         """Build it; if `tied`, it is a leftover once this process is dead."""
 
     def attach(self, name: str, settings: Settings, steps: Steps) -> DataCenter:
         """Return the handle of what was built, or of what there is of it."""
 
+    def instances(self, settings: Settings) -> tuple[str, ...]:
+        """Return the names of what there is."""
+
     def down(self, name: str, settings: Settings, steps: Steps) -> None:
         """Remove it."""
 
+    def gc(self, settings: Settings, steps: Steps) -> tuple[str, ...]:
+        """Remove all that is not up and that nobody is building."""
+
+
+class Fork(Protocol):
+    """What brings checkpoints to life: `vdc.datacenter.fork.fork`, or a test's own."""
+
+    def __call__(
+        self,
+        checkpoint: Checkpoint,
+        name: str,
+        settings: Settings,
+        steps: Steps,
+        *,
+        retain: bool = False,
+        tied: bool = False,
+    ) -> LiveDataCenter:
+        """Return the data centre `name`, which is not up, as it was then."""
+
 
 class Session:
-    """Holds what the fixtures share and what the report needs."""
+    """Holds the data centre that scenarios run on, and what the report must know of it.
+
+    `dc` is the one of the latest module, `culprit` the test that left it dirty.
+    """
 
     def __init__(
         self,
@@ -118,55 +101,85 @@ class Session:
         *,
         deployers: Mapping[str, Callable[[], Deployer]] = DEPLOYERS,
         life: Lifecycle = lifecycle,
+        fork: Fork = fork.fork,
+        store: Store = checkpoint,
     ) -> None:
-        self.results: dict[str, ScenarioResult] = {}
         self.dc: DataCenter | None = None
+        self.culprit = ""
         self._options = chosen
-        self._listener = listener
         self._deployers = deployers
         self._life = life
-        self._settings = Settings.from_environment()
+        self._fork = fork
+        self._store = store
+        patience = {"VDC_ADMISSION_WAIT": _QUEUE_SECONDS} if chosen.worker else {}
+        self._settings = Settings.from_environment(patience | os.environ)
+        self._history = chosen.run_directory / (f"{chosen.worker}-{HISTORY}" if chosen.worker else HISTORY)
+        self._recorder = Recorder(self._history)
+        self._steps = Steps(self._recorder, (listener,))
+        self._plan: Plan | None = None
+        self._place: Path | None = None
+        self._ours = False
+        self._in_module = False
         self._durations: dict[str, float] = {}
         self._before: Mapping[str, Mapping[str, str]] = {}
-        self._after: Mapping[str, Mapping[str, str]] = {}
+        self._after: dict[str, Mapping[str, str]] = {}
 
     @property
     def run_directory(self) -> Path:
         """Where the report goes."""
-        chosen = self._options.run_directory
-        name = self._options.name or (self._options.topology or Path("run")).stem
-        return (Path("runs") / name if chosen is None else chosen).absolute()
+        return self._options.run_directory
 
     @contextmanager
-    def data_center(self) -> Iterator[DataCenter]:
-        """Offer the data centre; one that was brought up for this run is taken down again, unless kept."""
-        self.run_directory.mkdir(parents=True, exist_ok=True)
-        steps = self._steps()
-        self.dc = dc = self.open(steps)
+    def module(self) -> Iterator[DataCenter]:
+        """Offer the data centre to the scenarios of a module: as it was deployed, or with --dc as it is."""
+        if self.dc is None:
+            self.run_directory.mkdir(parents=True, exist_ok=True)
+            self._recorder.start()
+        self.dc = None
+        self.dc = dc = self._open()
         before = dc.recorder.path.stat().st_size
         # From here on everything happens on one time line, which probes and checkers read.
-        steps.recorder = dc.recorder
+        self._steps.recorder, self._in_module = dc.recorder, True
         try:
-            self._before = _versions(dc)
+            self.expect_ready()
+            self._before = self._before or _versions(dc)
+            self._durations.setdefault(FIRST_SCENARIO, time.monotonic() - self._options.started)
             with self._timed("scenarios"):
                 yield dc
-            self._after = _versions(dc)
+            self._after |= {name: has for name, has in _versions(dc).items() if has != self._before[name]}
         finally:
-            steps.recorder = None
-            _append(dc.recorder.path, before, self.run_directory / HISTORY)
-            self.close(dc, steps)
+            self._steps.recorder, self._in_module = self._recorder, False
+            _append(dc.recorder.path, before, self._history)
 
-    def deploy(self, dc: DataCenter) -> Cluster:
-        """Deploy the cluster and return it; the phase is timed."""
+    def cluster(self, dc: DataCenter) -> Cluster:
+        """Return the cluster; with --dc it is deployed, unless it is there already."""
+        deployer = self._deployers[self._options.deployer]()
+        if self._options.topology is not None and self._options.deploys:
+            return deployer.attach(dc)
         with self._timed("deploy"):
-            return self._deployers[self._options.deployer]().deploy(dc)
+            return deployer.deploy(dc)
 
-    def finish(self) -> None:
-        """Note how long all of it took; what comes after is only the report."""
-        self._durations["total"] = time.monotonic() - self._options.started
+    def expect_ready(self) -> None:
+        """Pass if the data centre of the module that runs, if any does, is fit for a scenario.
+
+        Raises:
+            DirtyError: an earlier scenario left it broken.
+            HostError: the disk is full.
+        """
+        if self.dc is None or not self._in_module:
+            return
+        if (reason := self.dc.dirty()) is not None:
+            raise DirtyError(f"the data centre is dirty since {self.culprit or 'before this run'}: {reason}")
+        preflight.expect_room(self._settings)
+
+    def close(self) -> None:
+        """Take down what was brought up, unless it is to be kept."""
+        if self._plan is not None and self._ours and not self._options.keep:
+            with self._timed("down"):
+                self._clear(self._plan.instance)
 
     def result(self) -> RunResult:
-        """Return the result of the run so far."""
+        """Return what the report must know besides scenarios."""
         acceleration = cached(self._settings)
         dc = self.dc
         return RunResult(
@@ -175,61 +188,89 @@ class Session:
             host=_host(),
             accelerator=acceleration.kind if acceleration else "none",
             slowness=dc.slowness if dc else 1.0,
-            scenarios=tuple(self.results.values()),
+            scenarios=(),
             durations=self._durations,
             versions_before=self._before,
             versions_after=self._after,
         )
 
-    def open(self, steps: Steps) -> DataCenter:
-        """Return the data centre that the options name."""
-        if self._options.topology is not None:
-            return self._up(self._options.topology, steps)
-        assert self._options.name is not None
-        return self._life.attach(self._options.name, self._settings, steps)
+    def _open(self) -> DataCenter:
+        if self._options.topology is None:
+            assert self._options.name is not None
+            return self._life.attach(self._options.name, self._settings, self._steps)
+        plan = self._plan = self._plan or self._prepare(self._options.topology)
+        self.culprit = ""
+        with self._timed("deployed again" if self._ours else "deployed"):
+            try:
+                return self._start(plan)
+            except (InputError, DirtyError):
+                raise  # it is somebody else's
+            except BaseException as error:
+                self._give_up(plan.instance, error)
+                raise
 
-    def close(self, dc: DataCenter, steps: Steps) -> None:
-        """Take down what was brought up, unless it is to be kept."""
-        if self._options.topology is not None and not self._options.keep:
-            with self._timed("down"):
-                self._life.down(dc.name, self._settings, steps)
-
-    def _up(self, file: Path, steps: Steps) -> DataCenter:
+    def _prepare(self, file: Path) -> Plan:
         topology, chosen = expand(load(file)), self._options
-        plan = self._life.prepare(topology, chosen.name, self._settings, steps, releases=chosen.releases)
-        # from the very start, because `vdc test` has prepared the same already, and that is what takes long
+        plan = self._life.prepare(
+            topology,
+            instance_name(chosen.name or topology.name, chosen.worker),
+            self._settings,
+            self._steps,
+            releases=chosen.releases,
+            boot=None if chosen.checkpoint else "cold",
+        )
+        if chosen.checkpoint and topology.servers:  # a fabric alone is as soon built as restored
+            self._place = deployed.place(plan, chosen.deployer if chosen.deploys else None, self._settings)
         self._durations["prepare"] = time.monotonic() - chosen.started
-        try:
-            dc = self._life.up(plan, self._settings, steps, retain=True, tied=not self._options.keep)
-        except (InputError, DirtyError):
-            raise  # it is somebody else's
-        except BaseException as error:
-            self._give_up(plan.instance, steps, error)
-            raise
+        return plan
+
+    def _start(self, plan: Plan) -> LiveDataCenter:
+        if self._ours:  # else it is somebody else's, or what a crash left
+            self._clear(plan.instance)
+        build, wake = partial(self._build, plan), partial(self._wake, plan.instance)
+        if self._place is None:
+            return build()
+        return deployed.start(self._place, self._steps, build=build, wake=wake, store=self._store)
+
+    def _build(self, plan: Plan) -> LiveDataCenter:
+        dc = self._life.up(plan, self._settings, self._steps, retain=True, tied=not self._options.keep)
+        self._ours = True
         self._durations |= lifecycle.seconds(dc)
+        if self._options.deploys:
+            with self._timed("deploy"):
+                self._deployers[self._options.deployer]().deploy(dc)
         return dc
 
-    def _give_up(self, name: str, steps: Steps, error: BaseException) -> None:
+    def _wake(self, name: str, found: Checkpoint) -> LiveDataCenter:
+        dc = self._fork(found, name, self._settings, self._steps, retain=True, tied=not self._options.keep)
+        self._ours = True
+        if self._options.deploys:
+            with self._steps.step("wait until the cluster serves"):
+                self._deployers[self._options.deployer]().attach(dc).wait_serving()
+        return dc
+
+    def _clear(self, name: str) -> None:
+        if name in self._life.instances(self._settings):
+            self._life.down(name, self._settings, self._steps)
+
+    def _give_up(self, name: str, error: BaseException) -> None:
         """Gather what tells why a data centre did not come up, then take it down, unless it is to be kept."""
+        if name not in self._life.instances(self._settings):
+            return  # it was rolled back
         try:
             if isinstance(error, Exception):
-                folder = self.run_directory / "artifacts" / "bring-up"
-                collect(self._life.attach(name, self._settings, steps), folder)
+                folder = self.run_directory / "artifacts" / "-".join(("bring-up", self._options.worker)).strip("-")
+                collect(self._life.attach(name, self._settings, self._steps), folder)
                 error.add_note(f"its consoles and logs are in {folder}")
         except Exception as second:  # noqa: BLE001 - the first error is the one to report
             error.add_note(f"not all of its consoles and logs could be gathered: {second}")
         if self._options.keep:
             return
         try:
-            self._life.down(name, self._settings, steps)
+            self._life.down(name, self._settings, self._steps)
             error.add_note(f"{name} was taken down after that")
         except Exception as second:  # noqa: BLE001 - the first error is the one to report
             error.add_note(f"taking it down failed too: {second}; `vdc down {name}` tries again")
-
-    def _steps(self) -> Steps:
-        recorder = Recorder(self.run_directory / HISTORY)
-        recorder.start()
-        return Steps(recorder, (self._listener,))
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:
@@ -237,18 +278,20 @@ class Session:
         try:
             yield
         finally:
-            self._durations[phase] = time.monotonic() - start
+            self._durations[phase] = self._durations.get(phase, 0.0) + time.monotonic() - start
 
 
 def _versions(dc: DataCenter) -> Mapping[str, Mapping[str, str]]:
-    """Return what runs on each server that answers: the report must be written on bad days too."""
-    found = {}
-    for name, machine in dc.servers.items():
-        try:
-            found[name] = machine.versions()
-        except VdcError as error:
-            found[name] = {"os": f"no answer: {error.message.splitlines()[0]}"}
-    return found
+    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+        return dict(zip(dc.servers, pool.map(_versions_of, dc.servers.values()), strict=True))
+
+
+def _versions_of(machine: Machine) -> Mapping[str, str]:
+    """Return what runs on a server, if it answers: the report must be written on bad days too."""
+    try:
+        return machine.versions()
+    except VdcError as error:
+        return {"os": f"no answer: {error.message.splitlines()[0]}"}
 
 
 def _append(source: Path, offset: int, target: Path) -> None:

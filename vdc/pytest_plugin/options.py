@@ -1,0 +1,92 @@
+"""What the command line of pytest asks for, and which of its processes this is."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from vdc.cluster.deployers import DEPLOYERS
+from vdc.pytest_plugin import STARTED
+
+STARTED_VARIABLE = "VDC_TEST_STARTED"
+"""The environment variable in which `vdc test` says when it began: seconds of the monotonic clock, as text."""
+
+_USAGE = "scenarios need a data centre: --topology FILE brings one up, --dc NAME uses a running one"
+_NAME_LENGTH = 20  # of an instance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line asks for. Without a topology, `name` is a running data centre.
+
+    `deploys` is whether any test asks for a cluster, `releases` are images that tests need besides the topology's,
+    `worker` is the name that pytest-xdist gave this process, and `started` is when all began, in seconds of the
+    monotonic clock.
+    """
+
+    topology: Path | None
+    name: str | None
+    run_directory: Path
+    keep: bool = False
+    checkpoint: bool = True
+    deployer: str = "etcd"
+    deploys: bool = True
+    releases: tuple[str, ...] = ()
+    worker: str = ""
+    started: float = field(default_factory=time.monotonic)
+
+
+def options(config: pytest.Config, items: Iterable[pytest.Item] = ()) -> Options:
+    """Return the options of a run of these tests.
+
+    Raises pytest.UsageError where they don't say which data centre is meant, or name a deployer that there is not.
+    """
+    topology, running = config.getoption("--topology"), config.getoption("--dc")
+    if (topology is None) == (running is None):
+        raise pytest.UsageError(f"{_USAGE}; give one of them")
+    deployer = config.getoption("--deployer")
+    if deployer not in DEPLOYERS:
+        raise pytest.UsageError(f"no deployer {deployer!r}; there is {', '.join(sorted(DEPLOYERS))}")
+    name = running or config.getoption("--name")
+    tests = tuple(items)
+    return Options(
+        topology=topology,
+        name=name,
+        run_directory=(config.getoption("--run-dir") or Path("runs") / (name or topology.stem)).absolute(),
+        keep=config.getoption("--keep"),
+        checkpoint=not config.getoption("--no-checkpoint"),
+        deployer=deployer,
+        deploys=any("cluster" in getattr(test, "fixturenames", ()) for test in tests),
+        releases=tuple(
+            sorted({name for test in tests for mark in test.iter_markers("releases") for name in mark.args})
+        ),
+        worker=worker_of(config),
+        started=started(config),
+    )
+
+
+def started(config: pytest.Config) -> float:
+    """Return when all began: `vdc test` where that runs pytest, else pytest. Monotonic seconds.
+
+    Raises pytest.UsageError where the environment variable holds something else.
+    """
+    told = os.environ.get(STARTED_VARIABLE)
+    try:
+        return config.stash.setdefault(STARTED, time.monotonic()) if told is None else float(told)
+    except ValueError:
+        raise pytest.UsageError(f"{STARTED_VARIABLE}={told!r} is not a time of the monotonic clock") from None
+
+
+def worker_of(config: pytest.Config) -> str:
+    """Return the name that pytest-xdist gave this process, or an empty text."""
+    return str(getattr(config, "workerinput", {}).get("workerid", ""))
+
+
+def instance_name(name: str, worker: str) -> str:
+    """Return what a worker's own data centre is called, which is not longer than names may be."""
+    return f"{name[: _NAME_LENGTH - 1 - len(worker)]}-{worker}" if worker else name

@@ -1,0 +1,151 @@
+"""The report of a run: made by the process that the user started, whichever ones the scenarios ran in."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import pytest
+
+from vdc.pytest_plugin import suite_of, uses_dc
+from vdc.pytest_plugin.options import options, worker_of
+from vdc.pytest_plugin.probing import EVENT, FIGURES
+from vdc.report import EventOutage, RunResult, ScenarioResult, merged, render_screen, render_summary
+from vdc.report.result import Result
+
+_WIDTH = 80
+_MESSAGE_CHARACTERS = 4000
+
+
+class Report:
+    """Collects the outcomes of scenarios and what sessions found; writes the summary, and prints the verdict."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._chosen = options(config)
+        self._scenarios: Mapping[str, str] = {}
+        self._outcomes: dict[str, ScenarioResult] = {}
+        self._sessions: list[RunResult] = []
+        self._result: RunResult | None = None
+
+    def expect(self, scenarios: Mapping[str, str]) -> None:
+        """Hear which scenarios there are: the ids of their tests, and the suite of each."""
+        self._scenarios = scenarios
+
+    def take(self, result: RunResult) -> None:
+        """Hear what a session on a data centre found, besides the outcomes of scenarios."""
+        self._sessions.append(result)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note which scenarios there are, where it is this process that collects them."""
+        self.expect(scenarios_of(session.items))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note the outcome of a scenario; tell the outages that it measured as soon as it ends."""
+        self._note(report)
+        outages = outages_of(report)
+        if report.when == "call" and outages:
+            told = ", ".join(f"{name.replace('_', ' ')} {value:.2f} s" for name, value in outages.items())
+            tell(self._config, f"  {told}")
+            for event in events_of(report):
+                tell(self._config, f"    {event}")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the summary; a run that did not pass does not end with pytest's status for success."""
+        if not self._scenarios or self._config.getoption("collectonly"):
+            return
+        self._result = result = self._sum()
+        if not result.passed and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self._chosen.run_directory.mkdir(parents=True, exist_ok=True)
+        (self._chosen.run_directory / "summary.md").write_text(render_summary(result), encoding="utf-8")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the verdict."""
+        if self._result is None:
+            return
+        from rich.console import Console
+
+        console = Console(width=max(_WIDTH, shutil.get_terminal_size((_WIDTH, 24)).columns))
+        with console.capture() as captured:
+            console.print(render_screen(self._result))
+        terminalreporter.section("vdc")
+        terminalreporter.write(captured.get())
+        terminalreporter.write_line(f"report: {self._chosen.run_directory}")
+
+    def _note(self, report: pytest.TestReport) -> None:
+        known = self._outcomes.get(report.nodeid)
+        result = ScenarioResult(
+            test=report.nodeid,
+            suite="",
+            outcome=_outcome(report),
+            # what comes up for the first scenario, and down after the last one, is not theirs
+            duration=report.duration if report.when == "call" else (known.duration if known else 0.0),
+            outages=outages_of(report),
+            events=events_of(report),
+            message=_message(report),
+        )
+        # What went wrong once stays so: a good teardown does not undo a bad call.
+        if known is None or known.outcome is Result.PASSED or report.failed:
+            self._outcomes[report.nodeid] = result
+
+    def _sum(self) -> RunResult:
+        """Return the result of all; a scenario that was never reached is an error, not a success."""
+        unknown = RunResult(
+            name=self._chosen.run_directory.name, topology="?", host="?", accelerator="?", slowness=1.0, scenarios=()
+        )
+        result = merged(self._sessions or [unknown])
+        missed = ScenarioResult(test="", suite="", outcome=Result.ERROR, duration=0.0, message="not run")
+        scenarios = tuple(
+            replace(self._outcomes.get(test, missed), test=test, suite=suite) for test, suite in self._scenarios.items()
+        )
+        total = time.monotonic() - self._chosen.started
+        return replace(result, scenarios=scenarios, durations={**result.durations, "total": total})
+
+
+def tell(config: pytest.Config, line: str) -> None:
+    """Show a line in the terminal; one of a process of pytest-xdist begins with its name."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    if reporter is None or capture is None:
+        return
+    with capture.global_and_fixture_disabled():
+        if worker := worker_of(config):  # whose reporter writes to nowhere
+            sys.stderr.write(f"[{worker}] {line}\n")
+        else:
+            reporter.ensure_newline()
+            reporter.write_line(line)
+
+
+def scenarios_of(items: Iterable[pytest.Item]) -> dict[str, str]:
+    """Return the tests that ask for a data centre, by id, and the suite of each."""
+    return {item.nodeid: suite_of(item) for item in items if uses_dc(item)}
+
+
+def outages_of(report: pytest.TestReport) -> dict[str, float]:
+    """Return the outages that a test recorded, in seconds by name."""
+    return {name: float(str(value)) for name, value in report.user_properties if name in FIGURES}
+
+
+def events_of(report: pytest.TestReport) -> tuple[EventOutage, ...]:
+    """Return the outage of each event that a test recorded."""
+    return tuple(value for name, value in report.user_properties if name == EVENT and isinstance(value, EventOutage))
+
+
+def _outcome(report: pytest.TestReport) -> Result:
+    if report.skipped:
+        return Result.SKIPPED
+    if not report.failed:
+        return Result.PASSED
+    return Result.FAILED if report.when == "call" else Result.ERROR
+
+
+def _message(report: pytest.TestReport) -> str:
+    if not report.failed:
+        return ""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message if crash is not None else report.longreprtext)[:_MESSAGE_CHARACTERS]
