@@ -1,27 +1,305 @@
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from vdc.cli.bench import instance_name
-from vdc.cli.topology import offline_plan
+from vdc.cli.bench import rows
+from vdc.cli.bench.figures import Figure, Outcome, outcomes_text
+from vdc.cli.bench.lab import Lab, durations, one_of_six, open_lab, resident, settled, six, stock
+from vdc.cli.bench.rows import ROWS, Row
+from vdc.cluster.etcd import EtcdDeployer
+from vdc.datacenter import checkpoint, lifecycle
+from vdc.datacenter.checkpoint import Checkpoint
+from vdc.datacenter.live import UP, boot_id
+from vdc.errors import BuildError, InputError
+from vdc.host.claims import PLAN
+from vdc.model.topology import Topology
+from vdc.plan.images import IMAGES
+from vdc.report import FIRST_SCENARIO, RunResult, render_summary
 from vdc.settings import Settings
+from vdc.steps import Steps
+from vdc.wait import NotYet
 
-from .conftest import TOPOLOGIES
+from .conftest import TOPOLOGIES, Vdc
+
+
+@pytest.fixture(autouse=True)
+def in_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(TOPOLOGIES.parent)
 
 
 @pytest.mark.parametrize(
-    ("file", "name"),
+    ("figure", "ok"),
     [
-        ("small.yml", "bench-small"),
-        ("My_Data Centre.yml", "bench-my-data-centre"),
-        ("9.yml", "bench-9"),
-        ("a-very-long-name-of-a-file.yml", "bench-a-very-long-na"),
-        ("a-very-long-n-ame.yml", "bench-a-very-long-n"),
-        ("_.yml", "bench"),
+        (Figure(what="x", ours=2.0), True),
+        (Figure(what="x", ours=2.0, most=2.0), True),
+        (Figure(what="x", ours=2.1, most=2.0), False),
+        (Figure(what="x", ours=2.0, against=20.0, times=10.0), True),
+        (Figure(what="x", ours=2.0, against=19.0, times=10.0), False),
+        (Figure(what="x", ours=2.0, times=10.0), False),
+        (Figure(what="x", ours=2.0, against=20.0, times=10.0, most=1.0), False),
+        (Figure(what="x", ours=2.0, against=10.0, times=10.0, most=2.0), False),
     ],
 )
-def test_any_file_can_be_measured_whatever_it_is_called(file: str, name: str) -> None:
-    assert instance_name(Path(file)) == name
-    assert offline_plan(TOPOLOGIES / "small.yml", name, Settings()).instance == name
+def test_a_figure_is_ok_if_all_that_it_must_be_is_so(figure: Figure, ok: bool) -> None:
+    assert figure.ok is ok
+    assert Outcome(row="x", figures=(figure,)).ok is ok
+
+
+def test_the_table_has_each_figure_and_each_error() -> None:
+    figures = (
+        Figure(what="a clone", ours=150.0, unit="MiB", against=300.0, times=1 / 0.6),
+        Figure(what="first", ours=20.0, against=100.0, times=8.0, most=15.0),
+        Figure(what="alone", ours=1.0),
+    )
+    said = outcomes_text([Outcome(row="one", figures=figures, error="BuildError: domain:a: no\nmore of it")])
+    assert said.splitlines() == [
+        "row  what                      took       against    ratio  must",
+        "one  a clone                   150.0 MiB  300.0 MiB  2.0x   ≥ 1.67x       ok",
+        "one  first                     20.0 s     100.0 s    5.0x   ≥ 8x, ≤ 15 s  MISSED",
+        "one  alone                     1.0 s      -          -      -             ok",
+        "one  BuildError: domain:a: no  -          -          -      -             ERROR",
+    ]
+
+
+def test_the_rows_are_listed_to_anybody(vdc: Vdc, tmp_path: Path) -> None:
+    said = vdc("bench", "--list")
+    assert said.status == 0
+    assert [line.split()[0] for line in said.out.splitlines()] == ["row", *ROWS]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_row_names_those_there_are(vdc: Vdc) -> None:
+    said = vdc("bench", "speed", uid=0)
+    assert said.status == 2
+    assert "no row 'speed'" in said.err
+    assert "boot, dctest, fork, lean, memory, restore, save" in said.err
+
+
+def _good(_lab: Lab) -> Iterator[Figure]:
+    yield Figure(what="good", ours=1.0, most=2.0)
+
+
+def _missed(_lab: Lab) -> Iterator[Figure]:
+    yield Figure(what="missed", ours=3.0, most=2.0)
+
+
+def _fails(_lab: Lab) -> Iterator[Figure]:
+    yield Figure(what="before", ours=1.0)
+    raise BuildError("domain:a", "refused")
+
+
+@pytest.fixture
+def invented(monkeypatch: pytest.MonkeyPatch) -> None:
+    measures = {"fails": _fails, "missed": _missed, "good": _good}
+    monkeypatch.setattr(rows, "ROWS", {name: Row(name, measure) for name, measure in measures.items()})
+
+
+@pytest.mark.usefixtures("invented")
+def test_a_row_that_fails_keeps_its_figures_and_the_others_go_on(vdc: Vdc, tmp_path: Path) -> None:
+    file = tmp_path / "runs" / "bench.json"
+    said = vdc("bench", "--json", str(file), uid=0)
+    assert said.status == 1
+    assert [line.split()[-1] for line in said.out.splitlines()[1:]] == ["ok", "ERROR", "MISSED", "ok"]
+    assert "measure fails: failed: BuildError: domain:a: refused" in said.err
+    written = json.loads(file.read_text())
+    assert [(each["row"], each["ours"], each["ok"]) for each in written["figures"]] == [
+        ("fails", 1.0, True),
+        ("missed", 3.0, False),
+        ("good", 1.0, True),
+    ]
+    assert written["errors"] == {"fails": "BuildError: domain:a: refused"}
+
+
+@pytest.mark.usefixtures("invented")
+@pytest.mark.parametrize(("chosen", "status"), [(["good"], 0), (["good", "missed"], 1), (["fails"], 1)])
+def test_only_the_chosen_rows_are_measured_and_count(vdc: Vdc, chosen: list[str], status: int) -> None:
+    said = vdc("bench", *chosen, uid=0)
+    assert said.status == status
+    assert {line.split()[0] for line in said.out.splitlines()[1:]} == set(chosen)
+
+
+class Fake:
+    """A lab in which all has been measured; a name that is not there fails as a wrong one does."""
+
+    small = SimpleNamespace(seconds=60.0)
+    saved = SimpleNamespace(seconds=2.0, checkpoint=SimpleNamespace(memory=1 << 29, stood_still=1.0))
+
+    def converged(self, topology: Topology, boot: str) -> float:
+        return {("debian-12", "fork"): 9.0, ("debian-12", "cold"): 90.0, ("debian-12-stock", "cold"): 180.0}[
+            topology.release, boot
+        ]
+
+    def idle_memory(self, topology: Topology, boot: str) -> float:
+        assert len(topology.servers) == 6
+        return (100 if boot == "fork" else 400) << 20
+
+    def answering(self, topology: Topology) -> float:
+        return 20.0 if topology.release.endswith("stock") else 5.0
+
+    def first_scenario(self, *options: str) -> float:
+        return 80.0 if options else 8.0
+
+    def forked(self) -> float:
+        return 4.0
+
+    def restored(self) -> float:
+        return 5.0
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("boot", [(1.5, None, 2.0, None), (9.0, 90.0, None, 5.0), (9.0, 180.0, None, 10.0)]),
+        ("memory", [(100.0, 400.0, None, 1 / 0.6)]),
+        ("lean", [(5.0, 20.0, None, 2.0)]),
+        ("dctest", [(8.0, 80.0, 15.0, 8.0)]),
+        ("save", [(4.0, None, 6.0, None), (2.0, None, 6.0, None)]),
+        ("fork", [(6.0, None, 10.0, None)]),
+        ("restore", [(5.0, 60.0, 10.0, 10.0)]),
+    ],
+)
+def test_a_row_compares_what_it_says(row: str, expected: list[tuple[float | None, ...]]) -> None:
+    figures = list(ROWS[row].measure(cast(Lab, Fake())))
+    assert [(each.ours, each.against, each.most, each.times) for each in figures] == expected
+
+
+def test_the_durations_of_a_run_are_found_in_its_summary() -> None:
+    result = RunResult(
+        name="a",
+        topology="small",
+        host="h",
+        accelerator="tcg",
+        slowness=1.0,
+        scenarios=(),
+        durations={"prepare": 0.26, FIRST_SCENARIO: 12.31, "total": 100.0},
+    )
+    assert durations(render_summary(result)) == {"prepare": 0.3, FIRST_SCENARIO: 12.3, "total": 100.0}
+
+
+def test_what_grows_has_not_settled() -> None:
+    looks = iter([1000, 1100, 1105])
+    check = settled(lambda: next(looks))
+    for said in ("from 0 to 1000", "from 1000 to 1100"):
+        with pytest.raises(NotYet, match=said):
+            check()
+    assert check() == 1105
+
+
+def test_the_memory_of_a_process_is_found() -> None:
+    assert 1 << 20 < resident(os.getpid()) < 1 << 34
+
+
+def test_one_of_six_is_a_server_like_the_others() -> None:
+    one, all_six = one_of_six(), six()
+    (server,) = one.servers
+    assert len(all_six.servers) == 6
+    assert {(each.cpu, each.memory, each.data, len(each.ports)) for each in all_six.servers} == {
+        (server.cpu, server.memory, server.data, len(server.ports))
+    }
+    assert stock(one).release in IMAGES
+
+
+class World:
+    """Data centres that are a folder with a plan in it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def prepare(self, topology: Any, name: str, *_: Any, boot: str) -> SimpleNamespace:
+        return SimpleNamespace(topology=topology, instance=name, boot=boot)
+
+    def up(self, plan: Any, *_: Any, tied: bool) -> SimpleNamespace:
+        assert tied
+        self.leave(plan.instance)
+        return SimpleNamespace(name=plan.instance)
+
+    def leave(self, name: str) -> None:
+        (self.settings.state_dir / name).mkdir(parents=True)
+        (self.settings.state_dir / name / PLAN).touch()
+
+    def down(self, name: str, *_: Any) -> None:
+        (self.settings.state_dir / name / PLAN).unlink()
+        (self.settings.state_dir / name).rmdir()
+
+    def there(self) -> list[str]:
+        return sorted(path.name for path in self.settings.state_dir.iterdir())
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    settings = Settings(state_dir=tmp_path / "state", cache_dir=tmp_path / "cache")
+    settings.state_dir.mkdir()
+    made = World(settings)
+    for verb in ("prepare", "up", "down"):
+        monkeypatch.setattr(lifecycle, verb, getattr(made, verb))
+    monkeypatch.setattr(lifecycle, "seconds", lambda _: {"fabric": 1.5, "answering": 4.0, "up": 9.5})
+    return made
+
+
+def test_what_was_measured_is_taken_down(world: World) -> None:
+    with open_lab(world.settings, Steps()) as lab:
+        assert lab.answering(one_of_six()) == 2.5
+        assert lab.converged(six(), "fork") == 8.0
+        assert world.there() == []
+
+
+def test_what_failed_to_deploy_is_taken_down_and_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def deploy(_self: object, _dc: object) -> None:
+        assert world.there() == ["bench-small"]
+        raise BuildError("etcd", "no")
+
+    monkeypatch.setattr(EtcdDeployer, "deploy", deploy)
+    with open_lab(world.settings, Steps()) as lab:
+        for _ in range(2):
+            with pytest.raises(BuildError, match="etcd: no"):
+                _ = lab.small
+            assert world.there() == []
+
+
+def test_what_several_rows_need_runs_until_all_are_done(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = checkpoint.store(world.settings) / "bench-small" / "bench"
+    saved = Checkpoint(name="bench-small", tag="bench", taken="", size=0, stood_still=0.0, directory=place)
+
+    def save(dc: Any, tag: str) -> Checkpoint:
+        assert (dc.name, tag) == (saved.name, saved.tag)
+        place.mkdir(parents=True)
+        return saved
+
+    monkeypatch.setattr(EtcdDeployer, "deploy", lambda _self, _dc: None)
+    monkeypatch.setattr(checkpoint, "save", save)
+    with open_lab(world.settings, Steps()) as lab:
+        assert lab.small.seconds == pytest.approx(9.5, abs=0.5)
+        first = lab.small
+        assert lab.saved.checkpoint is saved
+        assert lab.small is first
+        assert world.there() == ["bench-small"]
+    assert world.there() == []
+    assert list(checkpoint.store(world.settings).iterdir()) == []
+
+
+def test_what_a_killed_bench_left_is_removed_first(world: World) -> None:
+    place = checkpoint.store(world.settings) / "bench-small" / "bench"
+    place.mkdir(parents=True)
+    for name in ("bench-six", "bench-fork", "mine"):
+        world.leave(name)
+    with open_lab(world.settings, Steps()):
+        assert world.there() == ["mine"]
+        assert not place.exists()
+
+
+def test_another_bench_is_let_alone(world: World) -> None:
+    place = checkpoint.store(world.settings) / "bench-small" / "bench"
+    place.mkdir(parents=True)
+    world.leave("bench-fork")
+    (world.settings.state_dir / "bench-fork" / UP).write_text(json.dumps({"boot": boot_id(), "owner": None}))
+    with pytest.raises(InputError, match="bench-fork is up"), open_lab(world.settings, Steps()):
+        pytest.fail("it went on")
+    assert world.there() == ["bench-fork"]
+    assert place.exists()

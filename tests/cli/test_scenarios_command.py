@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from vdc.cli.scenarios import STARTED, deployer_options, hand_over, run_pytest, scenario_folders
+from vdc.cli.scenarios import STARTED, deployer_options, hand_over, scenario_folders
 from vdc.errors import InputError
+from vdc.shell import Completed, run
 
 
 def test_without_a_choice_every_suite_runs() -> None:
@@ -25,21 +27,30 @@ def test_an_unknown_suite_names_those_there_are() -> None:
     assert "fault, reboot, standard, upgrade" in str(caught.value)
 
 
-@pytest.mark.parametrize(("body", "status"), [("assert True", 0), ("assert False", 1)])
-def test_the_status_is_that_of_the_tests(
-    tmp_path: Path, body: str, status: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "test_it.py").write_text(f"def test_it():\n    {body}\n")
-    assert run_pytest([str(tmp_path / "test_it.py"), "-q"], started=0.0) == status
-    assert ("1 passed" if status == 0 else "1 failed") in capfd.readouterr().out
+def _scenario(tmp_path: Path, body: str) -> Completed:
+    """Run a test file as `vdc test` does, in a process of its own, since it changes its process."""
+    (tmp_path / "test_it.py").write_text(f"import os\nimport signal\n\ndef test_it():\n    {body}\n")
+    arguments = [f"--rootdir={tmp_path}", str(tmp_path / "test_it.py"), "-q"]
+    code = f"import sys; from vdc.cli.scenarios import run_pytest; sys.exit(run_pytest({arguments}, started=12.5))"
+    return run([sys.executable, "-c", code], timeout=60, check=False, env={"PYTEST_ADDOPTS": ""})
 
 
-def test_the_tests_know_when_the_command_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    body = f"import os\ndef test_it():\n    assert float(os.environ[{STARTED!r}]) == 12.5\n"
-    (tmp_path / "test_it.py").write_text(body)
-    assert run_pytest([str(tmp_path / "test_it.py"), "-q"], started=12.5) == 0
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ("assert True", 0, "1 passed"),
+        ("assert False", 1, "1 failed"),
+        ("os.kill(os.getpid(), signal.SIGTERM)", 2, "KeyboardInterrupt"),
+    ],
+)
+def test_the_status_is_that_of_the_tests(tmp_path: Path, body: str, status: int, said: str) -> None:
+    done = _scenario(tmp_path, body)
+    assert done.status == status, done.stderr
+    assert said in done.stdout
+
+
+def test_the_tests_know_when_the_command_began(tmp_path: Path) -> None:
+    assert _scenario(tmp_path, f"assert float(os.environ[{STARTED!r}]) == 12.5").status == 0
 
 
 def test_a_deployer_is_passed_on_and_an_unknown_one_names_those_there_are() -> None:

@@ -3,11 +3,15 @@ from __future__ import annotations
 import pytest
 
 from vdc.history import Event
-from vdc.observe.attribution import attribute, longest_by_event
+from vdc.observe.attribution import _cause, _disturbances, longest_by_event
 from vdc.observe.ops import Operation, Outcome
 from vdc.observe.outages import Outage
 
 OUTAGE = Outage(start=10.0, end=12.0, op="write")
+
+
+def attribute(outage: Outage, events: list[Event]) -> str:
+    return _cause(outage, _disturbances(events))
 
 
 def event(time: float, kind: str, name: str, phase: str) -> Event:

@@ -16,15 +16,6 @@ _SLACK = 0.25  # seconds; an outage begins with the last good sample, a little b
 _NOTICEABLE = 0.5  # seconds; below it, what happens by itself is not worth a line
 
 
-def attribute(outage: Outage, events: Iterable[Event]) -> str:
-    """Return the fault, power action or step that was in progress when `outage` began, the innermost of them.
-
-    Faults and power actions come before steps, which also name the harness's own waiting. What a fault
-    switches, when it is injected and when it is healed, is named after the fault.
-    """
-    return _cause(outage, _disturbances(events))
-
-
 def longest_by_event(
     operations: Iterable[Operation],
     events: Iterable[Event],
@@ -32,7 +23,12 @@ def longest_by_event(
     start: float | None = None,
     end: float | None = None,
 ) -> Mapping[str, Mapping[str, float]]:
-    """Return the longest outage that each event caused: event to op to seconds, in the order they began."""
+    """Return the longest outage that each event caused: event to op to seconds, in the order they began.
+
+    The cause is the fault, power action or step that was in progress when an outage began, the innermost of them.
+    Faults and power actions come before steps, which also name the harness's own waiting. What a fault switches, when
+    it is injected and when it is healed, is named after the fault.
+    """
     disturbances = _disturbances(events)
     found: dict[str, dict[str, float]] = {}
     for outage in outages(operations, longer_than=0.0, start=start, end=end):

@@ -1,0 +1,249 @@
+"""The data centres that `vdc bench` measures: they have names of their own, and each is taken down."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Final, Literal
+
+from vdc.cluster.etcd import EtcdDeployer
+from vdc.datacenter import checkpoint, fork, lifecycle
+from vdc.datacenter.checkpoint import Checkpoint
+from vdc.datacenter.live import LiveDataCenter, is_up
+from vdc.datacenter.pace import deadline
+from vdc.errors import InputError
+from vdc.host.ledger import kibibytes
+from vdc.model.expand import expand
+from vdc.model.load import load
+from vdc.model.spec import RackSpec
+from vdc.model.topology import Topology
+from vdc.report import FIRST_SCENARIO
+from vdc.settings import Settings
+from vdc.shell import run
+from vdc.steps import Steps
+from vdc.wait import NotYet, wait_for
+
+Boot = Literal["fork", "cold"]
+
+_SIX_FILE, _SMALL_FILE = Path("topologies/six.yml"), Path("topologies/small.yml")
+_NAMES = _SIX, _ONE, _SMALL, _FORK, _TEST = ("bench-six", "bench-one", "bench-small", "bench-fork", "bench-t")
+_TAG: Final = "bench"
+_TEST_SECONDS: Final = 900.0
+_BOOT_SECONDS: Final = 120.0
+_SETTLE_SECONDS: Final = 120.0
+_LOOK_SECONDS: Final = 5.0
+_STILL: Final = 0.01
+_DURATION: Final = re.compile(r"^\| ([^|]+) \| ([\d.]+) s \|", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """A data centre with etcd on it, and how long it took from nothing until etcd served."""
+
+    dc: LiveDataCenter
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """A checkpoint, and how long saving it took."""
+
+    checkpoint: Checkpoint
+    seconds: float
+
+
+@contextmanager
+def open_lab(settings: Settings, steps: Steps) -> Iterator[Lab]:
+    """Offer a lab; what it left running is taken down at the end, and what a killed one left before.
+
+    Raises InputError or DirtyError: another one is there.
+    """
+    with ExitStack() as stack:
+        lab = Lab(settings, steps, stack)
+        for name in _NAMES:
+            lab.clear(name)
+        if running := set(_NAMES).intersection(lifecycle.instances(settings)):
+            name = min(running)
+            raise InputError(f"{name} is up: another bench runs", hint=f"wait for its end, or `vdc down {name}`")
+        lab.forget()
+        yield lab
+
+
+class Lab:
+    """Measures. What more than one row needs is made when the first of them asks for it."""
+
+    def __init__(self, settings: Settings, steps: Steps, stack: ExitStack) -> None:
+        self._settings = settings
+        self._steps = steps
+        self._stack = stack
+
+    @cached_property
+    def small(self) -> Deployed:
+        """`small.yml` with etcd, done from cold; it goes on running."""
+        with ExitStack() as stack:
+            stack.callback(self.forget)  # when it is down, since it may have come to live on that
+            dc = stack.enter_context(self._running(expand(load(_SMALL_FILE)), _SMALL, "cold"))
+            start = time.monotonic()
+            EtcdDeployer().deploy(dc)
+            made = Deployed(dc=dc, seconds=lifecycle.seconds(dc)["up"] + time.monotonic() - start)
+            self._stack.enter_context(stack.pop_all())
+        return made
+
+    @cached_property
+    def saved(self) -> Saved:
+        """A checkpoint of `small`."""
+        dc = self.small.dc
+        start = time.monotonic()
+        with self._steps.step(f"save {dc.name}"):
+            made = checkpoint.save(dc, _TAG)
+        return Saved(checkpoint=made, seconds=time.monotonic() - start)
+
+    def converged(self, topology: Topology, boot: Boot) -> float:
+        """Return the seconds from power-on until everything has converged."""
+        with self._running(topology, _SIX, boot) as dc:
+            return _since_power_on(dc, "up")
+
+    def answering(self, topology: Topology) -> float:
+        """Return the seconds from power-on until all servers answer, booted cold."""
+        with self._running(topology, _ONE, "cold") as dc:
+            return _since_power_on(dc, "answering")
+
+    def idle_memory(self, topology: Topology, boot: Boot) -> float:
+        """Return the bytes of the host's memory that a server takes when it has nothing more to do: the mean."""
+        with self._running(topology, _SIX, boot) as dc:
+            return _idle_memory(dc) / len(dc.servers)
+
+    def forked(self) -> float:
+        """Return the seconds in which a fork of `saved` serves beside what it was saved from."""
+        found = self.saved.checkpoint
+        start = time.monotonic()
+        dc = fork.fork(found, _FORK, self._settings, self._steps, tied=True)
+        try:
+            return _serving(dc) - start
+        finally:
+            self._down(dc.name)
+
+    def restored(self) -> float:
+        """Return the seconds in which `small` serves again, as it was when it was saved."""
+        found = self.saved.checkpoint
+        start = time.monotonic()
+        return _serving(fork.restore(found, self._settings, self._steps, tied=True)) - start
+
+    def first_scenario(self, *options: str) -> float:
+        """Return the seconds from the start of `vdc test` to its first scenario.
+
+        What the command needs before it looks at its clock is known only together with what it takes to end, after
+        its report was written: both count.
+        """
+        argv = [sys.executable, "-m", "vdc.cli", "test", str(_SMALL_FILE), "--name", _TEST]
+        places = {"VDC_STATE_DIR": str(self._settings.state_dir), "VDC_CACHE_DIR": str(self._settings.cache_dir)}
+        start = time.monotonic()
+        try:
+            with self._steps.step(" ".join(("vdc test", *options))):
+                only = ("--suite", "standard", "-k", "test_cluster")
+                run([*argv, *only, *options], timeout=_TEST_SECONDS, env=places)
+            whole = time.monotonic() - start
+        finally:
+            self.clear(_TEST)
+        took = durations(Path("runs", _TEST, "summary.md").read_text(encoding="utf-8"))
+        return took[FIRST_SCENARIO] + whole - took["total"]
+
+    def clear(self, name: str) -> None:
+        """Take down what a dead process left of a data centre."""
+        if not is_up(self._settings.state_dir / name):
+            self._down(name)
+
+    def forget(self) -> None:
+        """Remove the checkpoint of `small`, if there is one."""
+        directory = checkpoint.store(self._settings) / _SMALL / _TAG
+        if directory.exists():
+            checkpoint.discard(directory)
+        with suppress(OSError):  # it is not there, or there are others
+            directory.parent.rmdir()
+
+    @contextmanager
+    def _running(self, topology: Topology, name: str, boot: Boot) -> Iterator[LiveDataCenter]:
+        plan = lifecycle.prepare(topology, name, self._settings, self._steps, boot=boot)
+        dc = lifecycle.up(plan, self._settings, self._steps, tied=True)
+        try:
+            yield dc
+        finally:
+            self._down(dc.name)
+
+    def _down(self, name: str) -> None:
+        if name in lifecycle.instances(self._settings):
+            lifecycle.down(name, self._settings, self._steps)
+
+
+def six() -> Topology:
+    """Return what `six.yml` means."""
+    return expand(load(_SIX_FILE))
+
+
+def one_of_six() -> Topology:
+    """Return a topology of one server like those of `six.yml`."""
+    spec = load(_SIX_FILE)
+    (role,) = spec.racks[0].servers
+    return expand(spec.model_copy(update={"racks": (RackSpec(count=1, servers={role: 1}),)}))
+
+
+def stock(topology: Topology) -> Topology:
+    """Return the same topology, whose servers boot as Debian made them."""
+    return replace(topology, release=f"{topology.release}-stock")
+
+
+def durations(summary: str) -> dict[str, float]:
+    """Return the seconds of each phase that the summary of a run tells."""
+    return {phase: float(seconds) for phase, seconds in _DURATION.findall(summary)}
+
+
+def settled(look: Callable[[], int]) -> Callable[[], int]:
+    """Return a check, for `wait_for`, that a figure is what it was when it was looked at before, or nearly."""
+    seen = 0
+
+    def check() -> int:
+        nonlocal seen
+        before, seen = seen, look()
+        if abs(seen - before) > _STILL * seen:
+            raise NotYet(f"it went from {before} to {seen}")
+        return seen
+
+    return check
+
+
+def resident(pid: int) -> int:
+    """Return the bytes of memory of a process; of what it shares with others, its part (proc(5), Pss)."""
+    return kibibytes(Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8"), "Pss")
+
+
+def _since_power_on(dc: LiveDataCenter, phase: str) -> float:
+    took = lifecycle.seconds(dc)
+    return took[phase] - took["fabric"]
+
+
+def _serving(dc: LiveDataCenter) -> float:
+    """Return when etcd serves, in seconds of the monotonic clock."""
+    with dc.steps.step("wait until etcd serves"):
+        EtcdDeployer().attach(dc).wait_serving()
+    return time.monotonic()
+
+
+def _idle_memory(dc: LiveDataCenter) -> int:
+    """Return the bytes that all servers take once they have nothing more to boot and take no more of it."""
+    pids = [int(dc.plan.context.process_file(name).read_text()) for name in dc.servers]
+    with dc.steps.step("wait for quiet"):
+        for server in dc.servers.values():
+            # one where something failed is quiet as well
+            server.run(["systemctl", "is-system-running", "--wait"], timeout=_BOOT_SECONDS, check=False)
+        return wait_for(
+            settled(lambda: sum(map(resident, pids))),
+            what=f"the memory of {dc.name} to stay as it is",
+            timeout=deadline(dc, _SETTLE_SECONDS),
+            interval=_LOOK_SECONDS,
+        )
