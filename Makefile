@@ -63,7 +63,7 @@ type: $(BIN)/vdc ## mypy --strict
 	@$(HANDING_BACK) $(BIN)/mypy
 
 .PHONY: unit
-unit: $(BIN)/vdc ## unit and golden tests, without root, in under a minute
+unit: $(BIN)/vdc ## unit and golden tests, without root, in about a minute
 	@$(HANDING_BACK) $(PYTEST) -n auto --dist loadfile tests --ignore tests/host --ignore tests/scenarios \
 		--junitxml=$(REPORTS)/unit.xml
 

@@ -128,6 +128,7 @@ def test_only_the_chosen_rows_are_measured_and_count(vdc: Vdc, chosen: list[str]
 class Fake:
     """A lab in which all has been measured; a name that is not there fails as a wrong one does."""
 
+    ordinary = 150.0
     small = SimpleNamespace(seconds=60.0)
     saved = SimpleNamespace(seconds=2.0, checkpoint=SimpleNamespace(memory=1 << 29, stood_still=1.0))
 
@@ -162,7 +163,7 @@ class Fake:
         ("dctest", [(8.0, 80.0, 15.0, 8.0)]),
         ("save", [(4.0, None, 6.0, None), (2.0, None, 6.0, None)]),
         ("fork", [(6.0, None, 10.0, None)]),
-        ("restore", [(5.0, 60.0, 10.0, 10.0)]),
+        ("restore", [(5.0, 60.0, 10.0, 10.0), (5.0, 150.0, None, 10.0)]),
     ],
 )
 def test_a_row_compares_what_it_says(row: str, expected: list[tuple[float | None, ...]]) -> None:

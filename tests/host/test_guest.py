@@ -33,7 +33,7 @@ ONE = Path(__file__).with_name("one.yml")
 
 @pytest.fixture(scope="module")
 def one(settings: Settings, vdc: Command) -> Iterator[LiveDataCenter]:
-    vdc("up", str(ONE), timeout=900)
+    vdc("up", str(ONE), "--boot", "cold", timeout=900)
     yield lifecycle.attach("one", settings, Steps())
     lifecycle.down("one", settings, Steps())
     assert traces("one", settings) == []
@@ -134,7 +134,9 @@ def test_down_leaves_nothing_after_a_kill_while_guests_start(settings: Settings,
             raise NotYet("no guest yet")
 
     with Path(devnull).open("wb") as output:
-        process = start([*vdc.argv, "up", str(ONE), "--name", "t-guest"], output=output, env=vdc.environment)
+        process = start(
+            [*vdc.argv, "up", str(ONE), "--name", "t-guest", "--boot", "cold"], output=output, env=vdc.environment
+        )
         wait_for(guest_runs, what="a guest", timeout=120, interval=0.01)
         process.kill()
         process.wait()
@@ -166,7 +168,9 @@ def test_a_guest_that_never_answers_is_named_with_its_console_and_rolled_back(
 ) -> None:
     gone.append("t-broken")
     environment = vdc.environment | {"VDC_CACHE_DIR": str(broken_images)}
-    done = run([*vdc.argv, "up", str(ONE), "--name", "t-broken"], timeout=600, check=False, env=environment)
+    done = run(
+        [*vdc.argv, "up", str(ONE), "--name", "t-broken", "--boot", "cold"], timeout=600, check=False, env=environment
+    )
     assert done.status == 1, done.stderr
     assert re.search(r"waited 45\.0 s for rack0-cs0 to answer; last: .*guest agent", done.stderr), done.stderr
     assert "Unable to mount root fs" in done.stderr, "the end of the console is missing"

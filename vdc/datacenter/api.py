@@ -75,6 +75,9 @@ class Speaker(Runner, Protocol):
     def routes(self) -> Routes:
         """Return the BGP routes in its kernel table."""
 
+    def routing(self) -> tuple[tuple[SessionState, ...], Routes]:
+        """Return its sessions and its routes, which a guest is asked for at once."""
+
 
 class Powered(Protocol):
     """A device with a power switch. Every verb is idempotent and returns when the state is reached."""

@@ -114,7 +114,7 @@ class _Convergence:
     def _of(self, name: str) -> Iterator[str]:
         device: Speaker = self._dc.routers[name] if name in self._dc.routers else self._dc.servers[name]
         try:
-            sessions, routes = device.sessions(), device.routes()
+            sessions, routes = device.routing()
         except VdcError as error:
             yield f"{name}: does not answer: {error.message}"
             return

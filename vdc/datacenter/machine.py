@@ -27,6 +27,7 @@ _WAKING_INTERVAL = 0.25  # of questions whether a script has ended that takes a 
 _TAIL_LINES = 15
 
 _ASK_BIRD = "birdc -r show protocols all; echo =====; birdc -r show bfd sessions\n"
+_ASK_KERNEL = "echo =====; ip -j route show proto bird\n"
 _ASK_VERSIONS = """\
 . /etc/os-release; echo "os=$ID-$VERSION_ID"
 echo "kernel=$(uname -r)"
@@ -84,6 +85,12 @@ class LiveMachine:
     def routes(self) -> Routes:
         """Return the BGP routes in its kernel table."""
         return parse_routes(self.run(["ip", "-j", "route", "show", "proto", "bird"]).stdout)
+
+    def routing(self) -> tuple[tuple[SessionState, ...], Routes]:
+        """Return its sessions and its routes, by one command: each costs an emulated guest a tenth of a second."""
+        said = self.run(["sh", "-s"], stdin=_ASK_BIRD + _ASK_KERNEL).stdout
+        protocols, bfd, routes = said.split("=====\n")
+        return session_states(protocols, bfd), parse_routes(routes)
 
     def boot_id(self) -> str:
         """Return the kernel's boot ID."""

@@ -74,6 +74,10 @@ class LiveRouter:
         """Return the BGP routes in its kernel table."""
         return parse_routes(self.run(["ip", "-j", "route", "show", "proto", "bird"]).stdout)
 
+    def routing(self) -> tuple[tuple[SessionState, ...], Routes]:
+        """Return its sessions and its routes."""
+        return self.sessions(), self.routes()
+
     def power(self) -> Power:
         """Return OFF where neither BIRD runs nor an interface is up."""
         return Power.ON if self.birds() or any(netlink.carriers(self.daemon.netns).values()) else Power.OFF

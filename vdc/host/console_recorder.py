@@ -50,6 +50,8 @@ def main(arguments: list[str]) -> None:
     for argument in arguments:
         name, _, raw = argument.partition("=")
         followers.append(Follower(raw=Path(raw), stamped=Path(raw).with_name(f"{name}.log")))
+    for follower in followers:
+        follower.stamped.touch()  # a guest that wakes has nothing to say
     for _ in ticks(PERIOD_SECONDS):
         for follower in followers:
             follower.follow(datetime.now(UTC))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+from xdist.scheduler import LoadFileScheduling
 
 
 class WholeFiles(LoadFileScheduling):  # type: ignore[misc]

@@ -78,6 +78,10 @@ class FakeSpeaker(FakeDevice):
         self.run(["ip", "route"])
         return self._world.routes(self.name)
 
+    def routing(self) -> tuple[tuple[SessionState, ...], Routes]:
+        """Return both."""
+        return self.sessions(), self.routes()
+
     def power(self) -> Power:
         """Return the state of the switch."""
         return self._world.claimed_power[self.name]

@@ -82,14 +82,16 @@ def _fork(lab: Lab) -> Iterator[Figure]:
 
 
 def _restore(lab: Lab) -> Iterator[Figure]:
-    deployed = lab.small.seconds
+    ordinary, deployed = lab.ordinary, lab.small.seconds
+    ours = lab.restored()
     yield Figure(
         what="restore of small.yml until etcd serves, against deploying it from cold",
-        ours=lab.restored(),
+        ours=ours,
         against=deployed,
         times=10.0,
         most=10.0,
     )
+    yield Figure(what="the same, against deploying it on the stock image", ours=ours, against=ordinary, times=10.0)
 
 
 ROWS: Mapping[str, Row] = MappingProxyType(
@@ -98,9 +100,12 @@ ROWS: Mapping[str, Row] = MappingProxyType(
         "memory": Row("what an idle clone takes of the host's memory, against a server that was booted cold", _memory),
         "lean": Row("one server's cold boot until its agent answers, against the stock image", _lean),
         "dctest": Row("`vdc test` to its first scenario: from the cached deployed state, against from cold", _dctest),
+        "restore": Row(
+            "restoring a deployed small.yml until etcd serves, against deploying it from cold, with either image",
+            _restore,
+        ),
         "save": Row("saving a deployed small.yml, and for how long its guests stand still", _save),
         "fork": Row("a running small.yml a second time, beside the first", _fork),
-        "restore": Row("restoring a deployed small.yml until etcd serves, against deploying it from cold", _restore),
     }
 )
-"""In the order in which they run: the last three share one data centre, which the others must not run beside."""
+"""In the order in which they run: the last three share one data centre, which nothing else must run beside."""
