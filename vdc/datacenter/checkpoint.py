@@ -280,7 +280,7 @@ def _is_tag(tag: str) -> bool:
 
 @contextmanager
 def _making(directory: Path) -> Iterator[Path]:
-    """Offer a folder beside `directory` to fill, which is nobody else's; it is removed unless it was renamed."""
+    """Offer a folder beside `directory` to fill, which is nobody else's; it is removed if that fails."""
     part = directory.with_name(f".{directory.name}{_PART}")
     part.mkdir(mode=0o700, parents=True, exist_ok=True)  # keys are in memory, too
     with _locked(part):
@@ -288,12 +288,11 @@ def _making(directory: Path) -> Iterator[Path]:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         try:
             yield part
-        except (OSError, CommandError, BuildError) as error:
-            if _NO_SPACE in str(error):
+        except BaseException as error:
+            shutil.rmtree(part, ignore_errors=True)
+            if isinstance(error, (OSError, CommandError, BuildError)) and _NO_SPACE in str(error):
                 raise HostError(f"disk full: {directory} could not be written", hint="free some, or vdc gc") from error
             raise
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -51,7 +51,7 @@ def fork(
     plan = _checked_plan(checkpoint, name, settings)
     with ThreadPoolExecutor(1) as pool, shared(checkpoint.directory):
         # nothing of it is used before that is known
-        checked = pool.submit(verify, checkpoint)
+        checked = pool.submit(verify, checkpoint).result
         create = partial(ownership.create, plan, settings, steps, retain=retain, tied=tied)
         return _wake_up(checkpoint, checked, plan, create)
 
@@ -64,14 +64,13 @@ def restore(checkpoint: Checkpoint, settings: Settings, steps: Steps, *, tied: b
     name = checkpoint.name
     if name not in ownership.instances(settings):
         return fork(checkpoint, name, settings, steps, tied=tied)
-    checked: Future[None] = Future()
     with steps.step("check the checkpoint"):
         verify(checkpoint)
-    checked.set_result(None)
     plan = _checked_plan(checkpoint, name, settings)
     with shared(checkpoint.directory):
         ownership.down(name, settings, steps)
-        return _wake_up(checkpoint, checked, plan, partial(ownership.create, plan, settings, steps, tied=tied))
+        create = partial(ownership.create, plan, settings, steps, tied=tied)
+        return _wake_up(checkpoint, lambda: None, plan, create)
 
 
 def _checked_plan(checkpoint: Checkpoint, name: str, settings: Settings) -> Plan:
@@ -81,7 +80,7 @@ def _checked_plan(checkpoint: Checkpoint, name: str, settings: Settings) -> Plan
 
 
 def _wake_up(
-    checkpoint: Checkpoint, checked: Future[None], plan: Plan, create: Callable[..., LiveDataCenter]
+    checkpoint: Checkpoint, checked: Callable[[], None], plan: Plan, create: Callable[..., LiveDataCenter]
 ) -> LiveDataCenter:
     def build(dc: LiveDataCenter) -> dict[str, float]:
         start = time.monotonic()
@@ -118,7 +117,7 @@ def adopted(xml: str, old: Path, new: Path) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
-def _build(dc: LiveDataCenter, checkpoint: Checkpoint, checked: Future[None], build: Build) -> None:
+def _build(dc: LiveDataCenter, checkpoint: Checkpoint, checked: Callable[[], None], build: Build) -> None:
     """Build the fabric, wake the servers, and let them meet their routers only when they know that these are new.
 
     Else each end takes the other's BFD session for the one that it remembers, drops its packets until that expires,
@@ -134,7 +133,7 @@ def _build(dc: LiveDataCenter, checkpoint: Checkpoint, checked: Future[None], bu
     with dc.steps.step("build the fabric"):
         engine.apply(build, only=lambda each: not isinstance(each, _FROM_CHECKPOINT) and not waits(each))
     with dc.steps.step("check the checkpoint"):
-        checked.result()
+        checked()
     with dc.steps.step("wake the servers"):
         for folder in KEPT:
             if (checkpoint.directory / folder).exists():
