@@ -38,7 +38,7 @@ class VdcError(Exception):
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
 class Problem:
-    """One mistake in a user's file; `line` and `column` count from 1."""
+    """One mistake in a user's file; `line` and `column` count from 1, or are 0 where `file` is an option."""
 
     file: str
     line: int
@@ -47,7 +47,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.path}: {self.message}"
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {self.path}: {self.message}"
 
 
 class InputError(VdcError):

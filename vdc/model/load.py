@@ -1,182 +1,104 @@
-"""Reading topology files: every mistake at once, each with its line and column.
-
-Rules that reach over fields (`vdc.model.checks`) run even when some fields are wrong: what is wrong is taken
-out and something harmless stands in. A finding that rests on a value taken out is not reported.
-"""
+"""Reading topology files: every mistake at once, each with its file, line and column."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from copy import deepcopy
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, get_args, get_origin
-
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from typing import Final
 
 from vdc.errors import InputError, Problem
-from vdc.model import yamltree
-from vdc.model.checks import CHECKS, Finding, suggest
-from vdc.model.spec import TopologySpec
-from vdc.model.yamltree import Tree, one_problem, read_tree
+from vdc.model.checks.clashes import clashes, has_own
+from vdc.model.expand import expand
+from vdc.model.reuse import SEED_KEYS, extended, filled_in, read_file, texts
+from vdc.model.spec import ServerSpec, TopologySpec
+from vdc.model.topology import STANDARD_MTU, Topology
+from vdc.model.validation import validated
+from vdc.model.yamltree import Tree, read_tree
 
-_KEY: Final = "[key]"
-"""How pydantic marks, at the end of a location, that the key is wrong and not its value."""
-
-_STAND_INS: Final[Mapping[yamltree.Path, object]] = {
-    ("name",): "unnamed",
-    ("racks",): [{}],
-    ("fabric",): {"borders": 1, "spines": 1, "tors": 1},
-    ("fabric", "spines"): 1,
-    ("fabric", "tors"): 1,
-    ("external",): {"clients": 0},
-    ("external", "clients"): 0,
-}
-"""What stands in for a wrong value while the rest of a file is checked, where leaving it out would not do.
-
-Counts stand in as small as can be: a pool too small for them is too small for whatever was meant.
-"""
-
-_LIMITS: Final[Mapping[str, str]] = {
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
-    "string_pattern_mismatch": "must match {pattern}",
-    "literal_error": "must be {expected}",
-}
-
-_EXPECTED: Final[Mapping[str, str]] = {
-    "int_type": "expected a whole number",
-    "string_type": "expected text",
-    "dict_type": "expected keys with values",
-    "mapping_type": "expected keys with values",
-    "model_type": "expected keys with values",
-    "model_attributes_type": "expected keys with values",
-    "tuple_type": "expected a list",
-    "list_type": "expected a list",
-}
+_JSON: Final = "ignition"
+"""The seed that is JSON (the configuration of Ignition, 3.x)."""
 
 
-def load(path: Path) -> TopologySpec:
-    """Read the topology file at `path`. Raises InputError with every mistake in it."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise one_problem(str(path), (error.strerror or str(error)).lower()) from error
-    except UnicodeDecodeError as error:
-        raise one_problem(str(path), f"not UTF-8 text: {error.reason} at byte {error.start}") from error
-    return parse(text, file=str(path))
+def load(path: Path, sets: Sequence[str] = ()) -> TopologySpec:
+    """Read the topology file at `path`, and those that it extends; `sets` are `name=value` for its variables.
+
+    Paths in the spec are absolute. Raises InputError with every mistake.
+    """
+    return _spec(read_file(path), sets)
 
 
-def parse(text: str, *, file: str) -> TopologySpec:
-    """Read a topology from `text`; `file` names it in messages. Raises InputError with every mistake."""
-    tree = read_tree(text, file=file)
-    if not isinstance(tree.data, dict):
-        message = f"{_EXPECTED['model_type']}, not {_shown(tree.data)}"
-        raise one_problem(file, message, place=tree.values[()])
-    spec, problems, wrong = _validate(tree)
-    findings = (finding for check in CHECKS for finding in check(spec)) if spec is not None else ()
-    problems += [tree.problem(found.path, found.message) for found in findings if not _follows(found, wrong)]
-    problems += tree.problems
+def parse(text: str, *, file: str, sets: Sequence[str] = ()) -> TopologySpec:
+    """Read a topology from `text`; `file` names it in messages, and paths in it are relative to its folder.
+
+    Raises InputError with every mistake.
+    """
+    return _spec(read_tree(text, file=file), sets)
+
+
+def read_topology(path: Path, sets: Sequence[str] = (), *, default_mtu: int = STANDARD_MTU) -> Topology:
+    """Return the topology that the file at `path` means; `default_mtu`, in bytes, is that of a file without one.
+
+    Raises InputError with every mistake.
+    """
+    spec = load(path, sets)
+    return expand(spec, read_seeds(spec), default_mtu=default_mtu)
+
+
+def read_seeds(spec: TopologySpec) -> Mapping[str, str]:
+    """Return the text of each file that a server of `spec` is configured by, by its path. Raises InputError."""
+    return {path: _text(Path(path)) for server in _servers(spec) for path in _seeds(server)}
+
+
+def _spec(own: Tree, sets: Sequence[str]) -> TopologySpec:
+    tree = filled_in(extended(own), sets)
+    spec, problems = validated(tree)
+    problems += [*tree.problems, *_unreadable(tree)]
+    if spec is not None and not problems and has_own(spec):
+        found = clashes(spec, expand(spec, read_seeds(spec)))
+        problems += [tree.problem(each.path, each.message) for each in found]
     if spec is None or problems:
-        raise InputError(f"{file} has mistakes: {len(problems)}", problems=problems)
+        raise InputError(f"{own.file} has mistakes: {len(problems)}", problems=problems)
     return spec
 
 
-def _validate(tree: Tree) -> tuple[TopologySpec | None, list[Problem], set[yamltree.Path]]:
-    """Return a spec made of what is right, what is wrong, and where."""
-    problems: list[Problem] = []
-    wrong: set[yamltree.Path] = set()
-    data = deepcopy(tree.data)
-    for _ in range(2):  # the second time without what the first found wrong
+def _unreadable(tree: Tree) -> Iterator[Problem]:
+    for path, _, key, text in texts(tree.data):
+        if key in SEED_KEYS:
+            try:
+                _checked(Path(text), key)
+            except InputError as error:
+                yield tree.problem(path, error.message)
+
+
+def _checked(path: Path, key: object) -> None:
+    text = _text(path)
+    if key == _JSON:
         try:
-            return TopologySpec.model_validate(data), problems, wrong
-        except ValidationError as error:
-            details = _sole(error.errors(include_url=False))
-        if not problems:
-            problems = [_problem(tree, detail) for detail in details]
-        for detail in sorted(details, key=lambda each: len(_path(each)), reverse=True):
-            wrong.add(_path(detail))
-            _take_out(data, detail)
-    return None, problems, wrong
+            json.loads(text)
+        except ValueError as error:
+            raise InputError(f'"{_shown(path)}" is not JSON: {error}') from error
 
 
-def _sole(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
-    """Leave out that a list is too short where only its wrong entries make it so."""
-    places = [detail["loc"] for detail in details]
-    return [
-        detail
-        for detail in details
-        if detail["type"] != "too_short"
-        or not any(place[:-1][: len(detail["loc"])] == detail["loc"] for place in places)
-    ]
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f'cannot read "{_shown(path)}": {(error.strerror or str(error)).lower()}') from error
+    except UnicodeDecodeError as error:
+        raise InputError(f'"{_shown(path)}" is not UTF-8 text: {error.reason} at byte {error.start}') from error
 
 
-def _follows(finding: Finding, wrong: Collection[yamltree.Path]) -> bool:
-    """Return whether a finding rests on a value that was taken out."""
-    return any(path[: len(bad)] == bad for path in (finding.path, *finding.because) for bad in wrong)
+def _shown(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _path(detail: ErrorDetails) -> yamltree.Path:
-    return tuple(part for part in detail["loc"] if part != _KEY)
+def _servers(spec: TopologySpec) -> Iterator[ServerSpec]:
+    yield from spec.roles.values()
+    yield from spec.overrides.values()
+    yield from (device.server for device in spec.devices.values() if device.server is not None)
+    yield from (server for rack in spec.each_rack() for server in rack.roles.values())
 
 
-def _take_out(data: Any, detail: ErrorDetails) -> None:  # noqa: ANN401 - what YAML holds
-    """Remove the value that an error is about; in a list a default stands in: the others keep their place."""
-    path = _path(detail)
-    *around, last = path
-    for part in around:
-        data = data[part]
-    if isinstance(last, int):
-        data[last] = {}
-    elif path in _STAND_INS:
-        data[last] = deepcopy(_STAND_INS[path])
-    else:
-        data.pop(last, None)
-
-
-def _problem(tree: Tree, detail: ErrorDetails) -> Problem:
-    path = _path(detail)
-    at_key = detail["type"] == "extra_forbidden" or detail["loc"][-1] == _KEY
-    return tree.problem(path, _message(detail, path), at_key=at_key)
-
-
-def _message(detail: ErrorDetails, path: yamltree.Path) -> str:
-    kind, found = detail["type"], detail["input"]
-    if kind == "extra_forbidden":
-        return f"unknown key{suggest(str(path[-1]), _known_keys(path[:-1]))}"
-    if kind == "missing":
-        return "required, but missing"
-    if kind == "too_short":
-        return "must not be empty"
-    if kind == "value_error":
-        return f"{detail['ctx']['error']!s}, not {_shown(found)}"
-    if kind in _LIMITS:
-        return f"{_LIMITS[kind].format_map(detail['ctx'])}, not {_shown(found)}"
-    return f"{_EXPECTED.get(kind, detail['msg'])}, not {_shown(found)}"
-
-
-def _shown(value: object) -> str:
-    match value:
-        case None:
-            return "empty"
-        case bool():
-            return str(value).lower()
-        case str():
-            return f'"{value}"'
-        case Mapping():
-            return "keys with values"
-        case list() | tuple():
-            return "a list"
-        case _:
-            return str(value)
-
-
-def _known_keys(path: yamltree.Path) -> tuple[str, ...]:
-    """Return the keys that the section at `path` may have."""
-    section: Any = TopologySpec
-    for part in path:
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            section = section.model_fields[str(part)].annotation
-        else:
-            section = next(arg for arg in reversed(get_args(section)) if arg is not Ellipsis)
-    return tuple(section.model_fields) if get_origin(section) is None else ()
+def _seeds(server: ServerSpec) -> Iterator[str]:
+    yield from (path for path in (server.user_data, server.network_config, server.ignition) if path is not None)

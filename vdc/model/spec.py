@@ -1,134 +1,309 @@
 """The language of topology files: counts, pools and roles, as typed data; all else is computed.
 
-Everything but `name` and `racks` has a default. Sizes become bytes, pools `IPv4Network`. `vdc.model.load`
-reads files; `vdc.model.checks` holds the rules that reach over more than one field.
+Nothing but `name` has to be there. Sizes become bytes, durations seconds, prefixes `ipaddress` objects.
+`vdc.model.load` reads files; `vdc.model.checks` holds the rules that reach over more than one field.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from ipaddress import IPv4Network
-from types import MappingProxyType
-from typing import Annotated, Final, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field, model_validator
 
-RELEASES: Final = ("debian-12", "debian-13", "debian-12-stock")
-"""The releases a topology may name; `vdc.plan.images` has an image for each. The last is for comparison only."""
+from vdc.model.routing_spec import AsnSpec, BfdSpec, PoolName, Pools6Spec, PoolsSpec, RoutingSpec
+from vdc.model.section import Section
+from vdc.model.server_spec import (
+    EXPOSED,
+    LATER,
+    RELEASES,
+    ExposedPool,
+    ImageSpec,
+    IoLimitsSpec,
+    ServerSpec,
+    SmbiosSpec,
+    SmpSpec,
+    VolumeSpec,
+)
+from vdc.model.values import AnyAddress, AnyInterface, AnyPrefix, Asn, Duration, Mac, Mtu, Name, Rate, RoleName, Share
 
-_UNITS: Final = MappingProxyType({"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40})
-_SIZE: Final = re.compile(r"(\d+) ?(KiB|MiB|GiB|TiB)")
-
-
-def parse_size(value: object) -> int:
-    """Return the bytes that `640MiB` or `1GiB` mean (IEC 80000-13 units). Raises ValueError."""
-    if isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())):
-        return int(match[1]) * _UNITS[match[2]]
-    raise ValueError("expected a size such as 640MiB or 1GiB")
-
-
-def _at_least(smallest: str) -> AfterValidator:
-    def check(size: int) -> int:
-        if size < parse_size(smallest):
-            raise ValueError(f"must be at least {smallest}")
-        return size
-
-    return AfterValidator(check)
-
-
-def parse_pool(value: object) -> IPv4Network:
-    """Return the prefix that `10.0.0.0/20` means. Raises ValueError."""
-    if isinstance(value, IPv4Network):
-        return value
-    try:
-        pool = IPv4Network(value, strict=False) if isinstance(value, str) and "/" in value else None
-    except ValueError:
-        pool = None
-    if pool is None:
-        raise ValueError("expected an IPv4 prefix such as 10.0.0.0/20")
-    if str(value).split("/")[0] != str(pool.network_address):
-        raise ValueError(f"has bits set beyond its length; expected {pool}")
-    return pool
-
-
-Size = Annotated[int, BeforeValidator(parse_size)]
-Pool = Annotated[IPv4Network, BeforeValidator(parse_pool)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
-RoleName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*$")]
-Asn = Annotated[int, Field(ge=1, le=4294967294)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+__all__ = [
+    "EXPOSED",
+    "LATER",
+    "RELEASES",
+    "AsnSpec",
+    "BfdSpec",
+    "ClientsSpec",
+    "DeviceSpec",
+    "ExposedPool",
+    "ExternalSpec",
+    "FabricSpec",
+    "ImageSpec",
+    "InterfaceSpec",
+    "InternetSpec",
+    "IoLimitsSpec",
+    "LinkSpec",
+    "NetworkSpec",
+    "OobSpec",
+    "OverrideSpec",
+    "PoolName",
+    "Pools6Spec",
+    "PoolsSpec",
+    "RackSpec",
+    "RoutingSpec",
+    "Section",
+    "ServerSpec",
+    "SmbiosSpec",
+    "SmpSpec",
+    "TopologySpec",
+    "VolumeSpec",
+]
 
 
-class FabricSpec(_Section):
-    """How many routers each tier has: `tors` per rack, the others in all."""
+class FabricSpec(Section):
+    """How many routers each tier has: `tors` per rack, `spines` in all or, with `pods`, in each pod.
 
-    borders: Annotated[int, Field(ge=1, le=16)] = 1
-    spines: Annotated[int, Field(ge=1, le=64)] = 2
-    tors: Annotated[int, Field(ge=1, le=8)] = 2
+    With super-spines the fabric has five stages: racks are spread over the pods in their order, evenly, and
+    super-spines connect the pods with each other and with the borders. `links` are numbered, or have link-local
+    addresses only.
+    `mtu` left out is that of the host's default route, where it has one.
+    """
+
+    borders: Annotated[int, Field(ge=0, le=64)] = 1
+    """Routers to the outside: external clients, the tester's place, the internet."""
+    superspines: Annotated[int, Field(ge=0, le=128)] = 0
+    """Routers that connect the pods of a five-stage fabric with each other and with the borders."""
+    pods: Annotated[int, Field(ge=1, le=256)] = 1
+    """Groups of racks with spines of their own; more than one needs super-spines."""
+    spines: Annotated[int, Field(ge=0, le=256)] = 2
+    """Routers that connect the racks; with several pods, in each pod."""
+    tors: Annotated[int, Field(ge=0, le=8)] = 2
+    """Routers at the top of each rack; every server of the rack has a NIC to each."""
+    links: Literal["numbered", "unnumbered"] = "numbered"
+    """`numbered`: a /31 and a /127 for each link; `unnumbered`: link-local addresses only (RFC 8950)."""
+    mtu: Mtu | None = None
+    """Bytes of a packet on every link and network; left out, that of the host's default route."""
 
 
-class RackSpec(_Section):
-    """`count` equal racks, each with so many servers of each role."""
+class RackSpec(Section):
+    """`count` equal racks, each with so many servers of each role; `roles` are what differs in them.
 
-    count: Annotated[int, Field(ge=1, le=1024)] = 1
-    servers: Mapping[str, Annotated[int, Field(ge=0, le=256)]] = Field(default_factory=dict)
+    Or, instead of all that, a sequence of `racks`, `repeat` times over.
+    """
+
+    count: Annotated[int, Field(ge=1, le=4096)] = 1
+    """How many such racks there are, one after the other."""
+    servers: Mapping[str, Annotated[int, Field(ge=0, le=1024)]] = Field(default_factory=dict)
+    """How many servers of each role a rack has: `rack0-cs0`, `rack0-cs1` …"""
+    tors: Annotated[int, Field(ge=1, le=8)] | None = None
+    """ToRs of these racks, instead of `fabric.tors`."""
+    pod: Annotated[int, Field(ge=0)] | None = None
+    """The pod they are in; by default racks go round the pods in turn."""
+    roles: Mapping[RoleName, ServerSpec] = Field(default_factory=dict)
+    """What servers of a role have in these racks, beyond what the role says."""
+    repeat: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """How often the sequence `racks` comes."""
+    racks: Annotated[tuple[RackSpec, ...], Field(min_length=1, strict=False)] | None = None
+    """A sequence of racks, instead of all that."""
+
+    def each(self) -> Iterator[RackSpec]:
+        """Yield the spec of each rack that it means."""
+        if self.racks is None:
+            yield from (self for _ in range(self.count))
+            return
+        for _ in range(self.repeat or 1):
+            for inner in self.racks:
+                yield from inner.each()
 
 
-class RoleSpec(_Section):
-    """What every server of a role has: virtual CPUs, memory and data disk in bytes."""
+class ClientsSpec(Section):
+    """A network outside the borders: how many clients it has; none means no such network."""
 
-    cpu: Annotated[int, Field(ge=1, le=64)] = 1
-    memory: Annotated[Size, _at_least("128MiB")] = 640 << 20
-    data: Annotated[Size, _at_least("16MiB")] = 1 << 30
+    clients: Annotated[int, Field(ge=0, le=64)] = 0
+    """How many clients it has; with none there is no such network."""
 
 
-class ExternalSpec(_Section):
-    """The network outside the borders: how many clients it has; none means no such network."""
+class ExternalSpec(ClientsSpec):
+    """The network of the users."""
 
     clients: Annotated[int, Field(ge=0, le=64)] = 1
+    """How many clients it has: `external`, or `external0`, `external1` …"""
 
 
-class PoolsSpec(_Section):
-    """Where addresses come from. `segment_length` is the prefix length of each ToR's segment."""
+class OobSpec(Section):
+    """The management network: a NIC of every server, and a leg of the tester's place, beside the fabric."""
 
-    link: Pool = IPv4Network("10.0.0.0/20")
-    loopback: Pool = IPv4Network("10.1.0.0/20")
-    segment: Pool = IPv4Network("10.2.0.0/16")
-    segment_length: Annotated[int, Field(ge=8, le=30)] = 26
-    node: Pool = IPv4Network("10.64.0.0/16")
-    external: Pool = IPv4Network("10.128.0.0/24")
+    servers: bool = False
+    """Whether every server has a NIC there."""
 
 
-class AsnSpec(_Section):
-    """AS numbers: one for all borders, one for all spines, the first of the ToRs' and of the servers'."""
+class InternetSpec(Section):
+    """Access to the internet over the first border, through NAT; only where asked for.
 
-    border: Asn = 4200000000
-    spine: Asn = 4200000001
-    tor: Asn = 4200010000
-    server: Asn = 4200100000
+    `namespace` is a network namespace of the host through which it is reached instead of the host's own.
+    """
+
+    nat: bool = False
+    """Whether the first border has a default route to the internet."""
+    namespace: Name | None = None
+    """A network namespace of the host through which the internet is reached, instead of the host's own."""
 
 
-class TopologySpec(_Section):
-    """A whole topology file. `boot` is how servers first start: as clones of a booted template, or cold."""
+class NetworkSpec(Section):
+    """A flat layer-2 network beside the fabric, without routers: `prefixes` are what addresses on it come from."""
+
+    prefixes: Annotated[tuple[AnyPrefix, ...], Field(strict=False)] = ()
+    """What its addresses come from: at most one prefix of each family, or none."""
+    mtu: Mtu | None = None
+    """Bytes of a packet on it; by default the fabric's."""
+
+
+class InterfaceSpec(Section):
+    """An interface of a device beside the fabric: on a `network`, or a wire to a router of the fabric (`link`).
+
+    Networks are those of `networks`, `external`, `operation`, `oob`, and the servers' network of a ToR by its name.
+    Addresses not given are the next free ones.
+    """
+
+    network: str | None = None
+    """The network it is on."""
+    link: str | None = None
+    """The router it is wired to; only for a router."""
+    addresses: Annotated[tuple[AnyInterface, ...], Field(strict=False)] | None = None
+    """Its addresses; by default the next free ones."""
+    mac: Mac | None = None
+    """Its MAC; by default a computed one."""
+
+
+class DeviceSpec(Section):
+    """A device beside the fabric.
+
+    Kinds: `server` (a guest of a `role`, or with a `server` spec of its own), `client` (a namespace), `router` (a
+    namespace with BIRD, which has sessions over its links). `gateways` are where a client's default route leads.
+    """
+
+    kind: Literal["server", "client", "router"]
+    """`server`: a guest; `client`: a namespace; `router`: a namespace with BIRD, which has sessions over its links."""
+    interfaces: Annotated[tuple[InterfaceSpec, ...], Field(strict=False)] = ()
+    """Its interfaces, in their order."""
+    role: RoleName | None = None
+    """Of a server: the role that says what it has."""
+    server: ServerSpec | None = None
+    """Of a server: what it has, beyond what the role says."""
+    gateways: Annotated[tuple[AnyAddress, ...], Field(strict=False)] = ()
+    """Where the default route leads; not for a router."""
+    asn: Asn | None = None
+    """Of a router: its AS number, instead of the next one from `asn.device` up."""
+    loopbacks: Annotated[tuple[AnyAddress, ...], Field(strict=False)] | None = None
+    """Of a router: its loopback addresses, at most one of each family, out of the pool."""
+
+
+class LinkSpec(Section):
+    """Properties of every link between a device that matches the first pattern and one that matches the second.
+
+    Patterns are names in which `*` stands for anything; a network's name stands for the cables to it. Impairments hold
+    in both directions, or `towards` one of the two only. `addresses` are the ends' own, for a single numbered link.
+    """
+
+    between: Annotated[tuple[str, str], Field(strict=False)]
+    """Two names; `*` in them stands for anything. A network's name stands for the cables to it."""
+    mtu: Mtu | None = None
+    """Bytes of a packet."""
+    delay: Duration | None = None
+    """What a packet is late."""
+    jitter: Duration | None = None
+    """What the delay varies by."""
+    loss: Share | None = None
+    """Which share of packets is lost."""
+    rate: Rate | None = None
+    """Bits in a second."""
+    towards: str | None = None
+    """One of the two names: impairments hold only for packets towards it."""
+    addresses: Annotated[tuple[AnyInterface, AnyInterface], Field(strict=False)] | None = None
+    """The addresses of both ends, in the order of the names; for a single link between routers."""
+
+
+class OverrideSpec(ServerSpec):
+    """What one device has of its own: for a server all that a role may say, for any an AS number and addresses."""
+
+    asn: Asn | None = None
+    """The AS number of a router or server."""
+    addresses: Annotated[tuple[AnyAddress, ...], Field(strict=False)] | None = None
+    """Node addresses of a server, loopbacks of a router: one of each family."""
+    macs: Annotated[tuple[Mac, ...], Field(strict=False)] | None = None
+    """Of a server's NICs, in their order."""
+
+
+class TopologySpec(Section):
+    """A whole topology file. `boot` is how servers first start: as clones of a booted template, or cold.
+
+    `family` is what is routed. `overrides` are by the name of a device. `device_classes` are absolute paths of folders
+    in which the volumes of that class are kept.
+    """
 
     name: Name
+    """What data centres of this file are called: at most 20 lower-case letters, digits and dashes."""
     release: str = "debian-12"
+    """What the servers' root disks are made from."""
     boot: Literal["fork", "cold"] = "fork"
+    """How servers first start: as clones of a booted template, or cold."""
+    family: Literal["ipv4", "ipv6", "dual"] = "ipv4"
+    """What is routed: IPv4, IPv6 or both."""
     fabric: FabricSpec = FabricSpec()
-    racks: Annotated[tuple[RackSpec, ...], Field(min_length=1, strict=False)]
-    roles: Mapping[RoleName, RoleSpec] = Field(default_factory=dict)
+    """The routers."""
+    racks: Annotated[tuple[RackSpec, ...], Field(strict=False)] = ()
+    """The racks, numbered from 0."""
+    roles: Mapping[RoleName, ServerSpec] = Field(default_factory=dict)
+    """What servers have, by role."""
     external: ExternalSpec = ExternalSpec()
+    """The network of the users, outside the borders."""
+    operation: ClientsSpec = ClientsSpec()
+    """The tester's place, outside the borders."""
+    oob: OobSpec = OobSpec()
+    """The management network, beside the fabric."""
+    internet: InternetSpec = InternetSpec()
+    """Access to the internet, over the first border."""
+    networks: Mapping[Name, NetworkSpec] = Field(default_factory=dict)
+    """Flat layer-2 networks beside the fabric, by name."""
+    devices: Mapping[Name, DeviceSpec] = Field(default_factory=dict)
+    """Devices beside the fabric, by name."""
+    links: Annotated[tuple[LinkSpec, ...], Field(strict=False)] = ()
+    """Properties of links; of several that match, the last wins."""
+    overrides: Mapping[Name, OverrideSpec] = Field(default_factory=dict)
+    """What one router or server has of its own, by its name."""
+    routing: RoutingSpec = RoutingSpec()
+    """How the fabric routes."""
     pools: PoolsSpec = PoolsSpec()
+    """Where IPv4 addresses come from."""
+    pools6: Pools6Spec = Pools6Spec()
+    """Where IPv6 addresses come from."""
     asn: AsnSpec = AsnSpec()
+    """AS numbers, private ones (RFC 6996)."""
+    images: Mapping[Name, ImageSpec] = Field(default_factory=dict)
+    """Disk images of the user's own, by name."""
+    device_classes: Mapping[Name, str] = Field(default_factory=dict)
+    """Folders for volumes, absolute paths by name."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_racks(cls, data: object) -> object:
+        """Without racks there is no fabric unless the file has one, and nobody outside a fabric without borders."""
+        if not isinstance(data, dict):
+            return data
+        filled = dict(data)
+        if not filled.get("racks") and "fabric" not in filled:
+            filled["fabric"] = {"borders": 0, "spines": 0}
+        fabric = filled.get("fabric")
+        borders = fabric.get("borders", 1) if isinstance(fabric, dict) else getattr(fabric, "borders", 1)
+        if "external" not in filled and borders == 0:
+            filled["external"] = {"clients": 0}
+        return filled
+
+    def each_rack(self) -> Iterator[RackSpec]:
+        """Yield the spec of each rack, by number."""
+        for entry in self.racks:
+            yield from entry.each()
 
     def rack_servers(self) -> tuple[Mapping[str, int], ...]:
         """Return for each rack, by number, how many servers of each role it has."""
-        return tuple(group.servers for group in self.racks for _ in range(group.count))
-
-
-PoolName = Literal["link", "loopback", "segment", "node", "external"]
-POOLS: Final[tuple[PoolName, ...]] = ("link", "loopback", "segment", "node", "external")
+        return tuple(rack.servers for rack in self.each_rack())
