@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,8 +11,9 @@ from typing import Any, cast
 import pytest
 
 from vdc.cli.bench import rows
+from vdc.cli.bench.clos import bare_script, clos, racks
 from vdc.cli.bench.figures import Figure, Outcome, outcomes_text
-from vdc.cli.bench.lab import Lab, durations, one_of_six, open_lab, resident, settled, six, stock
+from vdc.cli.bench.lab import Came, Lab, Planned, durations, one_of_six, open_lab, resident, settled, six, stock
 from vdc.cli.bench.rows import ROWS, Row
 from vdc.cluster.etcd import EtcdDeployer
 from vdc.datacenter import checkpoint, lifecycle
@@ -19,8 +21,11 @@ from vdc.datacenter.checkpoint import Checkpoint
 from vdc.datacenter.live import UP, boot_id
 from vdc.errors import BuildError, InputError
 from vdc.host.claims import PLAN
+from vdc.model.expand import expand
+from vdc.model.load import parse
 from vdc.model.topology import Topology
 from vdc.plan.images import IMAGES
+from vdc.plan.plan import PlanContext, make_plan
 from vdc.report import FIRST_SCENARIO, RunResult, render_summary
 from vdc.settings import Settings
 from vdc.steps import Steps
@@ -79,7 +84,7 @@ def test_an_unknown_row_names_those_there_are(vdc: Vdc) -> None:
     said = vdc("bench", "speed", uid=0)
     assert said.status == 2
     assert "no row 'speed'" in said.err
-    assert "boot, dctest, fork, lean, memory, restore, save" in said.err
+    assert "boot, dctest, fabric, fork, lean, memory, moonshot, plan, restore, save, wiring" in said.err
 
 
 def _good(_lab: Lab) -> Iterator[Figure]:
@@ -98,7 +103,8 @@ def _fails(_lab: Lab) -> Iterator[Figure]:
 @pytest.fixture
 def invented(monkeypatch: pytest.MonkeyPatch) -> None:
     measures = {"fails": _fails, "missed": _missed, "good": _good}
-    monkeypatch.setattr(rows, "ROWS", {name: Row(name, measure) for name, measure in measures.items()})
+    made = {name: Row(name, measure) for name, measure in measures.items()}
+    monkeypatch.setattr(rows, "ROWS", made | {"unusual": Row("unusual", _missed, usual=False)})
 
 
 @pytest.mark.usefixtures("invented")
@@ -118,7 +124,9 @@ def test_a_row_that_fails_keeps_its_figures_and_the_others_go_on(vdc: Vdc, tmp_p
 
 
 @pytest.mark.usefixtures("invented")
-@pytest.mark.parametrize(("chosen", "status"), [(["good"], 0), (["good", "missed"], 1), (["fails"], 1)])
+@pytest.mark.parametrize(
+    ("chosen", "status"), [(["good"], 0), (["good", "missed"], 1), (["fails"], 1), (["unusual"], 1)]
+)
 def test_only_the_chosen_rows_are_measured_and_count(vdc: Vdc, chosen: list[str], status: int) -> None:
     said = vdc("bench", *chosen, uid=0)
     assert said.status == status
@@ -153,10 +161,53 @@ class Fake:
     def restored(self) -> float:
         return 5.0
 
+    def planned(self, text: str) -> Planned:
+        count = int(text.partition("count: ")[2].partition(",")[0])
+        return Planned(seconds=count / 200, memory=count << 19)
+
+    def came(self, make: Callable[[], Topology]) -> Came:
+        topology = make()
+        slower = 2 if topology.routing.bfd else 1
+        return Came(converged=slower * len(topology.links) / 100, down=0.25, memory=len(topology.routers) << 20)
+
+    def wired(self, topology: Topology) -> float:
+        return len(topology.links) / 1024
+
+    def wired_bare(self, topology: Topology) -> float:
+        return len(topology.links) / 2048
+
 
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
+        (
+            "plan",
+            [
+                (0.05, None, None, None),
+                (0.5, None, None, None),
+                (250.0, 250.0, None, 1 / 1.3),
+                (5.0, None, 10.0, None),
+                (250.0, 250.0, None, 1 / 1.3),
+                (500.0, None, 1024.0, None),
+            ],
+        ),
+        ("wiring", [(0.125, 0.0625, None, 1 / 3), (1.0, 0.5, None, 1 / 3), (4.0, 2.0, None, 1 / 3)]),
+        (
+            "fabric",
+            [
+                (1.28, None, 3.0, None),
+                (0.25, None, 0.5, None),
+                (10.24, None, 13.0, None),
+                (0.25, None, 1.0, None),
+                (40.96, None, 75.0, None),
+                (0.25, None, 2.0, None),
+                (20.48, None, None, None),
+            ],
+        ),
+        (
+            "moonshot",
+            [(160.0, None, None, None), (1016 / 1024, None, 24.0, None), (0.25, None, None, None)],
+        ),
         ("boot", [(1.5, None, 2.0, None), (9.0, 90.0, None, 5.0), (9.0, 180.0, None, 10.0)]),
         ("memory", [(100.0, 400.0, None, 1 / 0.6)]),
         ("lean", [(5.0, 20.0, None, 2.0)]),
@@ -195,6 +246,39 @@ def test_what_grows_has_not_settled() -> None:
 
 def test_the_memory_of_a_process_is_found() -> None:
     assert 1 << 20 < resident(os.getpid()) < 1 << 34
+
+
+def test_a_bare_script_makes_the_namespaces_links_and_addresses_of_a_plan() -> None:
+    context = PlanContext(instance="b", state_dir=Path("/s"), cache_dir=Path("/c"), accelerator="tcg", slowness=1.0)
+    calls = list(bare_script(make_plan(clos(1, 2), context)))
+    assert [argv for argv, _ in calls[:3]] == [["ip", "-batch", "-"]] * 2 + [["ip", "-n", "vdc-b", "-batch", "-"]]
+    assert calls[0][1].splitlines() == [
+        "netns add vdc-b",
+        "netns add vdc-b.spine0",
+        "netns add vdc-b.rack0-tor0",
+        "netns add vdc-b.rack1-tor0",
+    ]
+    pair = calls[1][1].splitlines()[1]
+    assert re.fullmatch(
+        "link add name rack1-tor0 netns vdc-b.spine0 mtu 1500 address [0-9a-f:]{17} "
+        "type veth peer name spine0 netns vdc-b.rack1-tor0 mtu 1500 address [0-9a-f:]{17}",
+        pair,
+    )
+    tor = calls[-1][1].splitlines()
+    assert (tor[0], tor[-1]) == ("link set lo up", "link set spine0 up")
+    assert len(tor) == 4, "an address on lo, and one on the link"
+
+
+def test_the_racks_to_compile_are_a_valid_topology() -> None:
+    topology = expand(parse(racks(10), file="racks.yml"))
+    assert (len(topology.racks), len(topology.servers)) == (10, 200)
+
+
+def test_compiling_is_measured_in_a_process_of_its_own(world: World) -> None:
+    with open_lab(world.settings, Steps()) as lab:
+        planned = lab.planned(racks(1))
+    assert 0 < planned.seconds < 60
+    assert planned.memory > 10 << 20
 
 
 def test_one_of_six_is_a_server_like_the_others() -> None:

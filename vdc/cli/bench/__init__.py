@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from vdc.settings import Settings
     from vdc.steps import Steps
 
-Rows = Annotated[list[str] | None, typer.Argument(metavar="[ROW]…", help="What to measure; by default all.")]
+Rows = Annotated[
+    list[str] | None, typer.Argument(metavar="[ROW]…", help="What to measure; by default all that is usual.")
+]
 List = Annotated[bool, typer.Option("--list", help="List the rows there are.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures to FILE, too.")]
 
@@ -39,7 +41,8 @@ def bench(context: typer.Context, rows: Rows = None, listing: List = False, json
     from vdc.cli.bench.lab import open_lab
     from vdc.cli.bench.rows import ROWS
 
-    wanted = {pick("row", name, ROWS) for name in rows or ROWS}
+    usual = [name for name, row in ROWS.items() if row.usual]
+    wanted = {pick("row", name, ROWS) for name in rows or usual}
     told = steps()
     outcomes: list[Outcome] = []
     try:

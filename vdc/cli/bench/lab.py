@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import time
@@ -10,19 +11,24 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Literal
+from tempfile import TemporaryDirectory
+from typing import Final, Literal, NamedTuple
 
+from vdc.cli.bench.clos import bare_script
 from vdc.cluster.etcd import EtcdDeployer
 from vdc.datacenter import checkpoint, fork, lifecycle
 from vdc.datacenter.checkpoint import Checkpoint
 from vdc.datacenter.live import LiveDataCenter, is_up
 from vdc.datacenter.pace import deadline
 from vdc.errors import InputError
+from vdc.host import engine
+from vdc.host.engine import Build
 from vdc.host.ledger import kibibytes
 from vdc.model.expand import expand
 from vdc.model.load import load
 from vdc.model.spec import RackSpec
 from vdc.model.topology import Topology
+from vdc.plan.resources import Loopback, Namespace, Veth
 from vdc.report import FIRST_SCENARIO
 from vdc.settings import Settings
 from vdc.shell import run
@@ -32,9 +38,13 @@ from vdc.wait import NotYet, wait_for
 Boot = Literal["fork", "cold"]
 
 _SIX_FILE, _SMALL_FILE = Path("topologies/six.yml"), Path("topologies/small.yml")
-_NAMES = _SIX, _ONE, _SMALL, _FORK, _TEST = ("bench-six", "bench-one", "bench-small", "bench-fork", "bench-t")
+_SIX, _ONE, _SMALL, _FORK, _TEST = ("bench-six", "bench-one", "bench-small", "bench-fork", "bench-t")
+_CLOS, _WIRED, _BARE = ("bench-clos", "bench-wired", "bench-bare")
+_NAMES = (_SIX, _ONE, _SMALL, _FORK, _TEST, _CLOS, _WIRED, _BARE)
 _TAG: Final = "bench"
 _TEST_SECONDS: Final = 900.0
+_PLAN_SECONDS: Final = 300.0
+_BATCH_SECONDS: Final = 120.0
 _BOOT_SECONDS: Final = 120.0
 _SETTLE_SECONDS: Final = 120.0
 _LOOK_SECONDS: Final = 5.0
@@ -56,6 +66,24 @@ class Saved:
 
     checkpoint: Checkpoint
     seconds: float
+
+
+class Came(NamedTuple):
+    """The seconds from nothing until a fabric had converged and until nothing was left of it; the memory it took.
+
+    Memory is in bytes, of the whole host.
+    """
+
+    converged: float
+    down: float
+    memory: int
+
+
+class Planned(NamedTuple):
+    """The seconds that validating, expanding and planning took, and the most memory, in bytes."""
+
+    seconds: float
+    memory: int
 
 
 @contextmanager
@@ -158,6 +186,40 @@ class Lab:
         took = durations(Path("runs", _TEST, "summary.md").read_text(encoding="utf-8"))
         return took[FIRST_SCENARIO] + whole - took["total"]
 
+    def planned(self, text: str) -> Planned:
+        """Compile a topology file, in a process of its own."""
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "bench.yml"
+            file.write_text(text, encoding="utf-8")
+            said = run([sys.executable, "-m", "vdc.cli.bench.planning", str(file)], timeout=_PLAN_SECONDS).stdout
+        return Planned(**json.loads(said))
+
+    def came(self, make: Callable[[], Topology]) -> Came:
+        """Build a fabric from nothing, with the making of its topology, until it has converged; then take it down."""
+        free, start = _available(), time.monotonic()
+        with self._running(make(), _CLOS, "cold"):
+            converged, taken = time.monotonic() - start, free - _available()
+            start = time.monotonic()
+        return Came(converged=converged, down=time.monotonic() - start, memory=taken)
+
+    def wired(self, topology: Topology) -> float:
+        """Return the seconds in which the namespaces, links and addresses of a fabric are made."""
+
+        def build(dc: LiveDataCenter) -> None:
+            made = Build(plan=dc.plan, settings=dc.settings, secrets=dc.secrets)
+            engine.apply(made, only=lambda resource: isinstance(resource, Namespace | Loopback | Veth))
+
+        return self._built(topology, _WIRED, build)
+
+    def wired_bare(self, topology: Topology) -> float:
+        """Return the seconds in which a plain script makes the same."""
+
+        def build(dc: LiveDataCenter) -> None:
+            for argv, text in bare_script(dc.plan):
+                run(argv, stdin=text, timeout=_BATCH_SECONDS)
+
+        return self._built(topology, _BARE, build)
+
     def clear(self, name: str) -> None:
         """Take down what a dead process left of a data centre."""
         if not is_up(self._settings.state_dir / name):
@@ -180,9 +242,28 @@ class Lab:
         finally:
             self._down(dc.name)
 
+    def _built(self, topology: Topology, name: str, build: Callable[[LiveDataCenter], None]) -> float:
+        """Return the seconds that `build` takes."""
+
+        def timed(dc: LiveDataCenter) -> dict[str, float]:
+            start = time.monotonic()
+            build(dc)
+            return {name: time.monotonic() - start}
+
+        plan = lifecycle.prepare(topology, name, self._settings, self._steps)
+        dc = lifecycle.create(plan, self._settings, self._steps, timed, tied=True)
+        try:
+            return lifecycle.seconds(dc)[name]
+        finally:
+            self._down(name)
+
     def _down(self, name: str) -> None:
         if name in lifecycle.instances(self._settings):
             lifecycle.down(name, self._settings, self._steps)
+
+
+def _available() -> int:
+    return kibibytes(Path("/proc/meminfo").read_text(encoding="utf-8"), "MemAvailable")
 
 
 def _small() -> Topology:

@@ -3,21 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
+from vdc.cli.bench.clos import MOONSHOT, PATIENCE, SIZES, clos, racks
 from vdc.cli.bench.figures import Figure
-from vdc.cli.bench.lab import Lab, one_of_six, six, stock
+from vdc.cli.bench.lab import Lab, Planned, one_of_six, six, stock
 
 _MIB = 1 << 20
 _GIB = 1 << 30
 
 
+_CONVERGED: Mapping[tuple[int, int], tuple[float, float]] = MappingProxyType(
+    {(4, 32): (3.0, 0.5), (8, 128): (13.0, 1.0), (16, 256): (75.0, 2.0)}
+)
+"""In how many seconds a fabric of so many spines and ToRs must have converged, and be gone."""
+
+
 class Row(NamedTuple):
-    """What is measured, in words, and how."""
+    """What is measured, in words, and how; one that is not `usual` only where it is asked for."""
 
     what: str
     measure: Callable[[Lab], Iterator[Figure]]
+    usual: bool = True
+
+
+def _plan(lab: Lab) -> Iterator[Figure]:
+    before: Planned | None = None
+    for count in (10, 100, 1000):
+        planned = lab.planned(racks(count))
+        most = 10.0 if count == 1000 else None
+        yield Figure(what=f"validate, expand and plan {count} racks x 20 servers", ours=planned.seconds, most=most)
+        if before is not None:
+            yield Figure(
+                what="the same for each server, against a tenth as many",
+                ours=planned.seconds / (20 * count) * 1e6,
+                against=before.seconds / (2 * count) * 1e6,
+                unit="µs",
+                times=1 / 1.3,
+            )
+        before = planned
+    yield Figure(what="the most memory that took", ours=planned.memory / _MIB, unit="MiB", most=1024.0)
+
+
+def _clos(lab: Lab) -> Iterator[Figure]:
+    for size in SIZES:
+        most, most_down = _CONVERGED[size]
+        came = lab.came(partial(clos, *size))
+        shape = "{} spines x {} ToRs".format(*size)
+        yield Figure(what=f"{shape} from nothing to converged", ours=came.converged, most=most)
+        yield Figure(what=f"{shape} down", ours=came.down, most=most_down)
+    middle = SIZES[1]
+    yield Figure(
+        what="{} spines x {} ToRs with BFD".format(*middle), ours=lab.came(partial(clos, *middle, bfd=True)).converged
+    )
+
+
+def _wiring(lab: Lab) -> Iterator[Figure]:
+    for size in SIZES:
+        topology = clos(*size)
+        yield Figure(
+            what="wiring of {} spines x {} ToRs, against a bare `ip -batch` script".format(*size),
+            ours=lab.wired(topology),
+            against=lab.wired_bare(topology),
+            times=1 / 3,
+        )
+
+
+def _moonshot(lab: Lab) -> Iterator[Figure]:
+    came = lab.came(partial(clos, *MOONSHOT, hold=PATIENCE))
+    yield Figure(what="{} spines x {} ToRs from nothing to converged".format(*MOONSHOT), ours=came.converged)
+    yield Figure(what="the memory it takes", ours=came.memory / _GIB, unit="GiB", most=24.0)
+    yield Figure(what="down", ours=came.down)
 
 
 def _boot(lab: Lab) -> Iterator[Figure]:
@@ -96,6 +154,10 @@ def _restore(lab: Lab) -> Iterator[Figure]:
 
 ROWS: Mapping[str, Row] = MappingProxyType(
     {
+        "plan": Row("compiling topologies of 10, 100 and 1,000 racks, and the memory that takes", _plan),
+        "wiring": Row("namespaces, links and addresses of fabrics, against a bare `ip -batch` script", _wiring),
+        "fabric": Row("fabrics of 36, 136 and 272 routers from nothing to converged, and down", _clos),
+        "moonshot": Row("a fabric of 1,016 routers and 16,000 links; only if asked for", _moonshot, usual=False),
         "boot": Row("6 servers ready: fork-boot, against cold boots of the same and of the stock image", _boot),
         "memory": Row("what an idle clone takes of the host's memory, against a server that was booted cold", _memory),
         "lean": Row("one server's cold boot until its agent answers, against the stock image", _lean),
