@@ -15,6 +15,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"wait", "shell", "history", "settings"}),
     frozenset({"steps"}),
     frozenset({"model"}),
+    frozenset({"imports", "graph", "inventory"}),
     frozenset({"plan"}),
     frozenset({"host"}),
     frozenset({"datacenter"}),
@@ -68,7 +69,7 @@ def test_the_reader_of_imports_sees_every_form() -> None:
     assert sorted(imported_parts(source)) == ["cli", "faults", "host"]
 
 
-@pytest.mark.parametrize("layer", ["model", "plan"])
+@pytest.mark.parametrize("layer", ["model", "imports", "graph", "inventory", "plan"])
 def test_the_pure_layers_import_nothing_that_touches_the_host(layer: str) -> None:
     impure = {"subprocess", "socket", "libvirt", "pyroute2", "psutil", "time", "random", "os", "shutil"}
     modules = [path for path in MODULES if part_of(path) == layer]

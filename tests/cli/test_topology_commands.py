@@ -34,10 +34,35 @@ def test_validate_of_a_missing_file_exits_2(vdc: Vdc) -> None:
     assert "nowhere.yml" in said.err
 
 
+VARIED = "name: varied\nvars: {racks: 2}\nracks: [{count: $racks, tors: 1}]\n"
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "graph", "inventory"])
+def test_a_variable_is_set_in_every_command_that_reads_a_file(vdc: Vdc, tmp_path: Path, command: str) -> None:
+    file = tmp_path / "varied.yml"
+    file.write_text(VARIED)
+    usual, more = vdc(command, str(file)), vdc(command, str(file), "--set", "racks=5")
+    assert (usual.status, more.status) == (0, 0)
+    assert usual.out != more.out
+    wrong = vdc(command, str(file), "--set", "rakcs=5")
+    assert wrong.status == 2
+    assert wrong.err.startswith('--set rakcs=5: vars: unknown variable "rakcs"; did you mean "racks"?')
+
+
+@pytest.mark.parametrize("command", ["up", "apply", "test"])
+def test_commands_that_build_take_variables_too(vdc: Vdc, command: str) -> None:
+    assert "--set" in vdc(command, "--help").out
+
+
+def test_schema_prints_the_committed_schema(vdc: Vdc) -> None:
+    said = vdc("schema")
+    assert (said.status, said.out) == (0, (TOPOLOGIES / "schema.json").read_text(encoding="utf-8"))
+
+
 def test_plan_as_text_names_every_device_and_kind_of_resource(vdc: Vdc) -> None:
     said = vdc("plan", SMALL, "--name", "mine")
     assert said.status == 0
-    assert said.out.startswith("mine: topology small, release debian-12, digest ")
+    assert said.out.startswith("mine: topology small, release debian-12, IPv4\n")
     words = set(said.out.split())
     assert {"border0", "spine1", "rack2-tor1", "rack2-cs0", "external", "vdc-mine.spine1"} <= words
     for row in ("namespace x11", "bird x9", "overlay x3", "domain x3"):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import pytest
 
+from vdc.cluster.deployers import deployed
 from vdc.cluster.etcd import EtcdCluster, EtcdDeployer
 from vdc.datacenter.api import DataCenter, Machine
 from vdc.errors import ClusterError, HostError, WaitTimeout
+from vdc.model.topology import External, Routing, Segment, SegmentKind
 from vdc.testing.loopback import LoopbackDataCenter
 
 
@@ -49,8 +52,31 @@ def test_attaching_to_what_was_never_deployed_is_an_error(lab: LoopbackDataCente
         EtcdDeployer().attach(cast(DataCenter, lab))
 
 
+def test_nothing_is_deployed_where_nobody_could_ask(lab: LoopbackDataCenter) -> None:
+    lab.externals.clear()
+    assert list(deployed(cast(DataCenter, lab))) == []
+
+
 def test_a_data_centre_without_a_client_is_refused_with_a_hint(lab: LoopbackDataCenter) -> None:
     lab.externals.clear()
+    with pytest.raises(HostError, match="no external client"):
+        deploy(lab)
+
+
+def test_a_data_centre_whose_clients_reach_no_server_is_refused_before_anything_is_written(
+    lab: LoopbackDataCenter,
+) -> None:
+    lab.topology = replace(lab.topology, routing=Routing(exposed=True))
+    with pytest.raises(HostError, match="nothing but exposed prefixes") as refused:
+        deploy(lab)
+    assert refused.value.hint
+    assert not (lab.run_directory / "etcd").exists()
+
+
+def test_a_client_on_a_network_of_its_own_is_not_asked_from(lab: LoopbackDataCenter) -> None:
+    beside = External(name="external", segment="lab", interface="lab", addresses=(), gateways=())
+    flat = Segment(name="lab", kind=SegmentKind.FLAT, prefixes=(), ports=())
+    lab.topology = replace(lab.topology, externals=(beside,), segments=(flat,))
     with pytest.raises(HostError, match="no external client"):
         deploy(lab)
 

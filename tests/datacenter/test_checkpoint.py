@@ -33,11 +33,13 @@ from vdc.datacenter.checkpoint import (
 from vdc.datacenter.fork import adopted, forked_plan, restore
 from vdc.datacenter.live import LiveDataCenter
 from vdc.errors import BuildError, DamagedError, DirtyError, HostError, InputError
-from vdc.host import accelerator, claims, freezer, preflight
+from vdc.host import accelerator, claims, freezer, preflight, volumes
 from vdc.host.accelerator import Acceleration
 from vdc.host.locks import exclusive
+from vdc.model.topology import Hardware, Volume
 from vdc.plan.images import IMAGES
-from vdc.plan.plan import Plan
+from vdc.plan.plan import Plan, make_plan
+from vdc.plan.resources import VolumeDisk
 from vdc.settings import Settings
 from vdc.steps import Steps
 
@@ -113,6 +115,19 @@ def test_where_one_cannot_be_frozen_the_others_go_on_and_nothing_is_left(
     assert list((store(settings) / "a").iterdir()) == []
     guests.refusals = frozenset()
     verify(save(dc, "one"))
+
+
+def test_a_fabric_without_servers_can_be_frozen_too(settings: Settings, dc: LiveDataCenter) -> None:
+    alone = LiveDataCenter(
+        plan=make_plan(replace(dc.topology, servers=(), routers=()), replace(dc.plan.context, instance="b")),
+        settings=settings,
+        steps=dc.steps,
+    )
+    alone.run_directory.mkdir()
+    made = save(alone, "bare")
+    verify(made)
+    assert made.plan == alone.plan
+    assert list((made.directory / "disks").iterdir()) == []
 
 
 def test_one_that_is_off_is_named_and_nobody_stands_still(dc: LiveDataCenter, guests: Guests) -> None:
@@ -392,16 +407,66 @@ def test_a_fork_on_a_host_that_became_slower_is_given_more_time(
     assert fork.context == replace(plan.context, state_dir=elsewhere.state_dir, slowness=expected)
 
 
-def test_a_domain_is_adopted_with_the_files_of_its_new_run_directory() -> None:
-    saved = """<domain><name>rack0-cs0</name><devices>
+def test_a_domain_is_adopted_with_the_files_of_its_new_folders() -> None:
+    saved = """<domain><name>rack0-cs0</name>
+      <os><nvram>/state/a/disks/x-nvram.fd</nvram></os><devices>
       <disk type="file"><source file="/state/a/disks/x-root.qcow2"/></disk>
       <disk type="file"><source file="/state/ab/disks/x-root.qcow2"/></disk>
+      <disk type="file"><source file="/ssd/vdc-a/x.fast.qcow2"/></disk>
       <serial type="unix"><source mode="bind" path="/state/a/consoles/x.sock"/>
         <log file="/state/a/consoles/x.raw" append="on"/></serial>
-      <rng><backend model="random">/dev/urandom</backend></rng></devices></domain>"""
-    xml = adopted(saved, Path("/state/a"), Path("/state/b"))
-    assert "/state/a/" not in xml
+      <rng><backend model="random">/dev/urandom</backend></rng></devices>
+      <arg value="if=none,file=/state/a/disks/x.slow.raw,id=x"/><arg value="/mnt/state/a/x"/></domain>"""
+    xml = adopted(saved, {Path("/state/a"): Path("/state/b"), Path("/ssd/vdc-a"): Path("/ssd/vdc-b")})
+    assert "/mnt/state/a/x" in xml
+    assert "/state/a/" not in xml.replace("/mnt/state/a/x", "")
     for path in ("disks/x-root.qcow2", "consoles/x.sock", "consoles/x.raw"):
         assert f'"/state/b/{path}"' in xml
+    assert "<nvram>/state/b/disks/x-nvram.fd</nvram>" in xml
+    assert "file=/state/b/disks/x.slow.raw,id=x" in xml
+    assert '"/ssd/vdc-b/x.fast.qcow2"' in xml
     assert '"/state/ab/disks/x-root.qcow2"' in xml
     assert "/dev/urandom" in xml
+
+
+def with_volume(dc: LiveDataCenter, volume: Volume) -> LiveDataCenter:
+    """The same data centre, where every server has a volume."""
+    servers = tuple(replace(each, hardware=Hardware(volumes=(volume,))) for each in dc.topology.servers)
+    plan = make_plan(replace(dc.topology, servers=servers), dc.plan.context)
+    made = LiveDataCenter(plan=plan, settings=dc.settings, steps=dc.steps)
+    made.__dict__["servers"] = dc.servers
+    return made
+
+
+@pytest.mark.parametrize(
+    ("volume", "named"),
+    [
+        (Volume(name="x", kind="empty", size=1, bus="nvme"), f"{SERVER} has the NVMe disk x"),
+        (Volume(name="x", kind="folder", source="/srv"), f"{SERVER} has the folder x"),
+    ],
+)
+def test_what_qemu_cannot_freeze_is_named_before_a_guest_stands_still(
+    dc: LiveDataCenter, guests: Guests, volume: Volume, named: str
+) -> None:
+    with pytest.raises(InputError, match=named):
+        save(with_volume(dc, volume), "one")
+    assert guests.stood_still == []
+    assert checkpoints(dc.settings) == ()
+
+
+def test_a_volume_that_is_kept_elsewhere_is_saved_and_a_fork_lives_on_it(
+    dc: LiveDataCenter, settings: Settings, tmp_path: Path, live_on: Callable[[str, Path], None]
+) -> None:
+    volume = Volume(name="x", kind="empty", size=1 << 20, directory=str(tmp_path / "ssd"))
+    made = with_volume(dc, volume)
+    for resource in made.plan.resources:
+        if isinstance(resource, VolumeDisk):
+            volumes.prepare(resource, made.run_directory).write_text(f"volume of {resource.server}")
+    stored = save(made, "one")
+    assert stored.disk(f"{SERVER}.x.qcow2").read_text() == f"volume of {SERVER}"
+    live_on("b", IMAGES["debian-12"].root(settings.cache_dir))
+    assert in_use(stored.directory) == ()
+    elsewhere = tmp_path / "ssd" / "vdc-b" / f"{SERVER}.x.qcow2"
+    make_overlay(elsewhere, stored.disk(f"{SERVER}.x.qcow2"))
+    (settings.state_dir / "b" / "outside").write_text(f"{elsewhere}\n")
+    assert in_use(stored.directory) == ("b",)

@@ -1,22 +1,31 @@
 """What counts as converged, and what is said where it is not."""
 
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vdc.datacenter.api import SessionState
-from vdc.datacenter.convergence import differences, route_differences, session_differences, wait_converged
+from vdc.datacenter.convergence import (
+    differences,
+    fabric_seconds,
+    route_differences,
+    session_differences,
+    wait_converged,
+)
 from vdc.datacenter.pace import budget, deadline
 from vdc.errors import WaitTimeout
 from vdc.model.expand import expand
 from vdc.model.load import load
+from vdc.model.topology import Address, Prefix
 from vdc.testing import FakeDataCenter, Lie
+from vdc.testing.devices import FakeRouter
 
 SMALL = Path(__file__).parents[2] / "topologies" / "small.yml"
-PEER, OTHER = IPv4Address("10.0.0.1"), IPv4Address("10.0.0.3")
-PREFIX = IPv4Network("10.64.0.1/32")
+PEER, OTHER = ip_address("10.0.0.1"), ip_address("10.0.0.3")
+PREFIX = ip_network("10.64.0.1/32")
 
 MakeDataCenter = Callable[..., FakeDataCenter]
 
@@ -29,7 +38,7 @@ def make_dc(tmp_path: Path) -> MakeDataCenter:
     return make
 
 
-def _state(*, bgp: str = "Established", bfd: str | None = "Up", peer: IPv4Address = PEER) -> SessionState:
+def _state(*, bgp: str = "Established", bfd: str | None = "Up", peer: Address = PEER) -> SessionState:
     return SessionState(name="spine0", peer=peer, bgp=bgp, bfd=bfd)
 
 
@@ -76,6 +85,50 @@ def test_a_server_that_does_not_answer_is_named(make_dc: MakeDataCenter) -> None
     assert any(text.startswith("rack1-cs0: does not answer") for text in differences(dc))
 
 
+def test_all_routers_agree_in_one_look_at_the_end(make_dc: MakeDataCenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    dc = make_dc()
+    last, first = list(dc.routers)[-1], next(iter(dc.routers))
+    asked: list[str] = []
+    routing = FakeRouter.routing
+
+    def late(router: FakeRouter) -> Any:
+        asked.append(router.name)
+        sessions, routes = routing(router)
+        return sessions, {} if router.name == last and asked.count(last) == 1 else routes
+
+    monkeypatch.setattr(FakeRouter, "routing", late)
+    wait_converged(dc, timeout=5.0)
+    assert asked[: len(dc.routers)] == list(dc.routers)
+    assert asked[len(dc.routers)] == last, "only what had not settled is asked again"
+    assert asked[len(dc.routers) + 1 :] == list(dc.routers), "and then all once more"
+    assert first != last
+
+
+def test_a_router_that_no_longer_agrees_at_the_end_is_waited_for(
+    make_dc: MakeDataCenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dc = make_dc()
+    last, first = list(dc.routers)[-1], next(iter(dc.routers))
+    asked: list[str] = []
+    routing = FakeRouter.routing
+
+    def unsteady(router: FakeRouter) -> Any:
+        asked.append(router.name)
+        sessions, routes = routing(router)
+        bad = (router.name == last and asked.count(last) == 1) or (router.name == first and asked.count(first) == 2)
+        return sessions, {} if bad else routes
+
+    monkeypatch.setattr(FakeRouter, "routing", unsteady)
+    wait_converged(dc, timeout=5.0)
+    assert asked.count(first) >= 3
+
+
+def test_a_big_fabric_may_take_longer(make_dc: MakeDataCenter) -> None:
+    topology = expand(load(SMALL))
+    ends = sum(len(router.sessions) for router in topology.routers)
+    assert fabric_seconds(topology) == pytest.approx(30 + 70e-6 * ends * len(topology.routers))
+
+
 def test_only_the_first_differences_are_told(make_dc: MakeDataCenter) -> None:
     dc = make_dc()
     dc.routers["spine0"].power_off()
@@ -119,7 +172,7 @@ def test_a_session_too_many_is_a_difference() -> None:
     ],
 )
 def test_a_route_must_have_exactly_the_expected_next_hops(
-    wanted: dict[IPv4Network, set[IPv4Address]], seen: dict[IPv4Network, set[IPv4Address]], said: list[str]
+    wanted: dict[Prefix, set[Address]], seen: dict[Prefix, set[Address]], said: list[str]
 ) -> None:
     found = route_differences("tor", _frozen(wanted), _frozen(seen))
     assert list(found) == said
@@ -130,5 +183,5 @@ def test_simulated_time_waits_for_nothing_and_budgets_never_shrink(make_dc: Make
     assert budget(make_dc(), 60.0) == 60.0
 
 
-def _frozen(routes: dict[IPv4Network, set[IPv4Address]]) -> dict[IPv4Network, frozenset[IPv4Address]]:
+def _frozen(routes: dict[Prefix, set[Address]]) -> dict[Prefix, frozenset[Address]]:
     return {prefix: frozenset(hops) for prefix, hops in routes.items()}

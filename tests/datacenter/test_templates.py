@@ -10,7 +10,8 @@ import pytest
 
 from vdc.datacenter import templates
 from vdc.host import accelerator
-from vdc.model.topology import Server
+from vdc.model.topology import Hardware, Server, Smbios, Smp, Volume
+from vdc.plan.emulation import UefiFirmware
 from vdc.plan.images import IMAGES
 from vdc.plan.plan import Plan, make_plan
 from vdc.plan.resources import ConfigDisk, Domain
@@ -95,3 +96,60 @@ def test_a_template_is_one_server_without_an_identity_or_an_address(plan: Plan) 
     for own in (server.name, str(server.node.ip), *(port.mac for port in server.ports)):
         assert own in plan.to_json()
         assert own not in written
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hardware": Hardware(numa=2)},
+        {"hardware": Hardware(firmware="uefi")},
+        {"hardware": Hardware(queues=2)},
+        {"hardware": Hardware(smp=Smp(cpus=1, sockets=1, dies=1, cores=1, threads=2, maxcpus=2))},
+        {"hardware": Hardware(volumes=(Volume(name="x", kind="empty", size=1 << 20),))},
+        {"hardware": Hardware(smbios=Smbios(product="x"))},
+    ],
+    ids=["numa", "uefi", "queues", "smp", "volumes", "smbios"],
+)
+def test_other_hardware_is_another_template(plan: Plan, change: dict[str, object]) -> None:
+    shaped = replace(plan.topology.servers[0], **change)  # type: ignore[arg-type]
+    assert templates.clonable(shaped)
+    assert digest(plan, shaped) != digest(plan)
+
+
+def test_a_serial_or_a_place_of_its_own_makes_no_other_template(plan: Plan) -> None:
+    volume = Volume(name="x", kind="raw", size=1 << 20)
+    hardware = Hardware(smbios=Smbios(serial="one"), volumes=(volume,))
+    server = replace(plan.topology.servers[0], hardware=hardware)
+    elsewhere = replace(volume, directory="/ssd")
+    other = replace(server, hardware=Hardware(smbios=Smbios(serial="two"), volumes=(elsewhere,)))
+    assert digest(plan, server) == digest(plan, other)
+
+
+@pytest.mark.parametrize(
+    ("volume", "can"),
+    [
+        (Volume(name="x", kind="raw", size=1), True),
+        (Volume(name="x", kind="empty", size=1, bus="scsi"), True),
+        (Volume(name="x", kind="empty", size=1, bus="nvme"), False),
+        (Volume(name="x", kind="image", source="y"), False),
+        (Volume(name="x", kind="folder", source="/srv"), False),
+    ],
+)
+def test_a_server_starts_cold_if_a_template_could_not_have_its_volumes(plan: Plan, volume: Volume, can: bool) -> None:
+    server = replace(plan.topology.servers[0], hardware=Hardware(volumes=(volume,)))
+    assert templates.clonable(server) == can
+
+
+def test_a_server_with_an_image_of_the_users_is_no_clone(plan: Plan) -> None:
+    assert not templates.clonable(replace(plan.topology.servers[0], image="mine"))
+
+
+def test_another_build_of_the_firmware_is_another_template(plan: Plan, tmp_path: Path) -> None:
+    code = tmp_path / "CODE.fd"
+    code.write_bytes(b"one")
+    uefi = replace(plan.topology.servers[0], hardware=Hardware(firmware="uefi"))
+    mine = replace(plan, context=replace(plan.context, uefi=UefiFirmware(code=str(code), variables="VARS.fd")))
+    before, plain = digest(mine, uefi), digest(mine)
+    code.write_bytes(b"two")
+    assert digest(mine, uefi) != before
+    assert digest(mine) == plain

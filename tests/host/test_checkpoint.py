@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -134,7 +134,7 @@ def test_a_fork_runs_beside_the_first_shares_its_files_and_cannot_reach_it(
     refused = vdc("checkpoint", "rm", NAME, "one", status=1)
     assert "t-fork" in refused.stderr
     # both have the same addresses: what answers to them is gone in one, and nothing of the other takes its place
-    address = IPv4Address(first.topology.server(SERVER).node.ip)
+    address = ip_address(first.topology.server(SERVER).node.ip)
     other.servers[SERVER].power_off()
     expect_cut_off(other.externals["external"], address)
     expect_reaches(first.externals["external"], address)

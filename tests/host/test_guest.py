@@ -80,6 +80,13 @@ def test_ssh_logs_in_over_the_fabric(one: LiveDataCenter, vdc: Command) -> None:
     assert vdc("ssh", "one", "rack0-cs0", "--", "cat", "/etc/hostname").stdout.strip() == "rack0-cs0"
 
 
+def test_ssh_logs_in_with_the_configuration_of_the_inventory(one: LiveDataCenter, vdc: Command, tmp_path: Path) -> None:
+    file = tmp_path / "ssh"
+    file.write_text(vdc("inventory", "one", "--format", "ssh-config").stdout)
+    said = run(["ssh", "-F", str(file), "rack0-cs0", "cat", "/etc/hostname"], timeout=60)
+    assert said.stdout.strip() == "rack0-cs0"
+
+
 def test_exec_hands_on_the_status(one: LiveDataCenter, vdc: Command) -> None:
     assert vdc("exec", "one", "rack0-cs0", "--", "uname", "-s").stdout.strip() == "Linux"
     vdc("exec", "one", "rack0-cs0", "--", "sh", "-c", "exit 7", status=7)

@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import Golden
 from vdc.model.expand import expand
 from vdc.model.load import load
+from vdc.plan.hosts import HOSTS, hosts
 from vdc.plan.plan import Plan, PlanContext, make_plan
 from vdc.plan.resources import Bird, ConfigDisk, Domain, Resource
 
@@ -22,6 +23,8 @@ CASES: Mapping[str, tuple[Path, str, float]] = {
     "small": (TOPOLOGIES / "small.yml", "tcg", 1.0),
     "fabric": (TOPOLOGIES / "fabric.yml", "tcg", 1.0),
     "pod": (GOLDEN / "pod" / "topology.yml", "kvm", 0.1),
+    "dual": (GOLDEN / "dual" / "topology.yml", "tcg", 1.0),
+    "unnumbered": (GOLDEN / "unnumbered" / "topology.yml", "tcg", 1.0),
 }
 TEXTS = ("config", "xml", "files")
 """Fields that have golden files of their own."""
@@ -67,6 +70,9 @@ def outputs(case: str) -> dict[str, str]:
     plan = plan_of(case)
     texts = {"plan.txt": summary(plan)}
     texts |= {path: text for resource in plan.resources for path, text in texts_of(resource)}
+    known = hosts(plan.topology)
+    disks = [resource.server for resource in plan.resources if isinstance(resource, ConfigDisk)]
+    texts |= {f"guest/{server}{HOSTS}": known[server] for server in disks}
     return {path: re.sub(r"(debian-\d+)-[0-9a-f]{12}\b", r"\1-DIGEST", text) for path, text in texts.items()}
 
 

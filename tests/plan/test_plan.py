@@ -9,17 +9,18 @@ import pytest
 from hypothesis import given, settings
 
 from tests.model.strategies import FOLDER, small, topologies
+from tests.plan.test_golden import CASES, plan_of
 from vdc.errors import InputError
 from vdc.model.expand import expand
 from vdc.model.load import load
 from vdc.model.spec import RELEASES
-from vdc.model.topology import Topology
+from vdc.model.topology import Bfd, Routing, Topology
 from vdc.plan.images import IMAGES
 from vdc.plan.kinds import KINDS
 from vdc.plan.plan import Plan, PlanContext, make_plan
 from vdc.plan.resources import RESOURCES, Bird, ConfigDisk, Domain
 from vdc.plan.servers import domain_xml
-from vdc.plan.timers import to_servers
+from vdc.plan.timers import Timers, between_routers, to_servers
 from vdc.shell import run
 
 CONTEXT = PlanContext(
@@ -128,10 +129,15 @@ def test_a_fabric_without_servers_needs_no_libvirt() -> None:
     assert kinds == {"Namespace", "Loopback", "Bird", "Veth", "Bridge", "DefaultRoute"}
 
 
-def test_every_collection_of_a_topology_has_a_planner_and_small_uses_every_resource(plan: Plan) -> None:
-    collections = {field.name.removesuffix("s") for field in fields(Topology)} - {"name", "release", "boot"}
-    assert set(KINDS) == collections
-    assert {type(resource).__name__ for resource in plan.resources} == set(RESOURCES)
+def test_every_part_of_a_topology_has_a_planner() -> None:
+    collections = {field.name.removesuffix("s") for field in fields(Topology)}
+    assert set(KINDS) == collections - {"name", "release", "boot", "family", "routing", "image"}
+
+
+def test_every_kind_of_resource_is_in_a_golden_plan() -> None:
+    found = {type(resource).__name__ for case in CASES for resource in plan_of(case).resources}
+    # the others are those of tests/plan/test_hardware.py
+    assert found == set(RESOURCES) - {"VolumeDisk", "SharedFolder", "SeedDisk", "IgnitionFile", "Nvram"}
 
 
 def test_every_release_of_the_language_has_an_image() -> None:
@@ -156,13 +162,40 @@ def test_what_a_path_holds_is_escaped_in_xml() -> None:
 
 
 def test_timers_towards_servers_scale_with_the_host_and_never_go_below_those_between_routers() -> None:
-    assert (to_servers(0.05).bfd_interval, to_servers(0.05).hold) == (200, 9)
-    assert (to_servers(2.0).bfd_interval, to_servers(2.0).hold) == (1200, 60)
+    fast, slow = to_servers(Routing(), 0.05), to_servers(Routing(), 2.0)
+    assert (fast.bfd_interval, fast.hold) == (200, 9)
+    assert (slow.bfd_interval, slow.hold) == (1200, 60)
+
+
+def test_what_the_file_says_of_timers_wins_whatever_the_host() -> None:
+    routing = Routing(bfd=Bfd(interval=0.05, multiplier=3), hold=3, server_bfd=Bfd(interval=2.0), server_hold=90)
+    assert between_routers(routing, 10**6) == Timers(hold=3, bfd_interval=50, bfd_multiplier=3)
+    assert to_servers(routing, 7.0) == Timers(hold=90, bfd_interval=2000)
+    assert (
+        to_servers(Routing(server_bfd=None), 1.0).bfd_interval
+        == between_routers(Routing(bfd=None), 1).bfd_interval
+        == 0
+    )
+
+
+@pytest.mark.parametrize("links", [1, 128, 1_024, 4_096, 16_000])
+def test_bfd_between_routers_never_takes_more_than_its_share_of_the_host(links: int) -> None:
+    interval = between_routers(Routing(), links).bfd_interval
+    assert interval >= 200
+    assert 2 * links / (interval / 1000) <= 2500
+    assert interval == 200 or 2 * links / ((interval - 1) / 1000) > 2500, "slower than it needs to be"
+
+
+def test_a_restarting_router_is_waited_for_and_a_silent_server_is_not() -> None:
+    routing = Routing(graceful_restart=True)
+    assert (between_routers(routing, 1).restart, between_routers(routing, 1).bfd_graceful) == (120, True)
+    assert (to_servers(routing, 2.0).restart, to_servers(routing, 2.0).bfd_graceful) == (240, False)
+    assert to_servers(routing, 1e6).restart == 4095
 
 
 def test_a_tor_takes_nothing_from_a_server_but_its_node_address() -> None:
     session = BIRD_CONFIGS["rack0-tor0"].split("protocol bgp rack0_cs0 ")[1]
-    assert "import where net = 10.64.0.1/32;" in session
+    assert "import where net ~ [ 10.64.0.1/32 ];" in session
 
 
 @pytest.mark.parametrize("device", BIRD_CONFIGS)

@@ -209,3 +209,12 @@ def test_an_error_on_the_way_down_does_not_hide_why_it_did_not_come_up(bring_up:
     with pytest.raises(WaitTimeout) as caught:
         bring_up()
     assert caught.value.__notes__[-1] == "taking it down failed too: it does not go; `vdc down small` tries again"
+
+
+def test_variables_of_the_topology_are_set_for_the_run(bring_up: Bring, tmp_path: Path) -> None:
+    file = tmp_path / "varied.yml"
+    file.write_text("name: varied\nvars: {racks: 2}\nracks: [{count: $racks, tors: 1}]\n")
+    with pytest.raises(InputError, match=r"--set rakcs=1: vars: unknown variable"):
+        bring_up(topology=file, sets=("rakcs=1",))
+    with pytest.raises(InputError, match="must be at least 1, not 0"):
+        bring_up(topology=file, sets=("racks=0",))

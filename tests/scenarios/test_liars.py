@@ -140,23 +140,62 @@ def small() -> Topology:
     return expand(load(ROOT / "topologies" / "small.yml"))
 
 
+_RACKS = "racks: [{count: 3, servers: {cs: 1}}]\nroles: {cs: {memory: 512MiB}}\nexternal: {clients: 1}\n"
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "ipv6": f"family: ipv6\n{_RACKS}",
+        "dual_unnumbered_ibgp": (
+            f"family: dual\nfabric: {{links: unnumbered}}\nrouting: {{rack: ibgp}}\noob: {{servers: true}}\n{_RACKS}"
+        ),
+        "five_stage": f"fabric: {{borders: 2, superspines: 2, pods: 2, spines: 2}}\n{_RACKS}",
+        "ecmp_of_two_without_bfd": (
+            "fabric: {spines: 3, tors: 3}\n"
+            f"routing: {{ecmp: 2, bfd: {{enabled: false}}, server_bfd: {{enabled: false}}}}\n{_RACKS}"
+        ),
+        "uneven": (
+            "racks: [{count: 2, servers: {cs: 1}}, {tors: 3, servers: {cs: 1}}]\nroles: {cs: {memory: 512MiB}}\n"
+            "external: {clients: 1}\n"
+        ),
+        "more_beside": (
+            "networks: {lab: {prefixes: [192.0.2.0/24]}}\nimages: {theirs: {file: theirs.img}}\n"
+            "devices:\n  bench: {kind: client, interfaces: [{network: lab}]}\n"
+            "  guest: {kind: server, server: {memory: 512MiB, image: theirs}, interfaces: [{network: lab}]}\n"
+            f"  fw: {{kind: router, interfaces: [{{link: border0}}, {{network: lab}}]}}\n{_RACKS}"
+        ),
+    }
+)
+"""Data centres that are not as small.yml: those that scenarios must make sense on, too."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", sorted(LIES))
+def test_a_scenario_passes_on_every_kind_of_data_centre(name: str, kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "kind.yml"
+    file.write_text(f"name: kind\n{KINDS[kind]}")
+    topology = expand(load(file))
+    for arguments in variants(scenarios()[name]):
+        assert played(topology, tmp_path, scenarios()[name], arguments).dirty() is None
+
+
 @pytest.fixture
 def play(small: Topology, tmp_path: Path) -> Callable[..., FakeDataCenter]:
     """Run a scenario on a fresh fake data centre that tells these lies, and return it."""
+    return partial(played, small, tmp_path)
 
-    def run(scenario: Scenario, arguments: Mapping[str, Any], *lies: Lie) -> FakeDataCenter:
-        dc = FakeDataCenter(small, tmp_path, lies=lies)
-        offered = {
-            "dc": dc,
-            "cluster": FakeCluster(dc),
-            "probe": FakeProbe(dc),
-            "inject": partial(injected, dc),
-        }
-        wanted = set(inspect.signature(scenario).parameters) & FIXTURES
-        scenario(**{name: offered[name] for name in wanted}, **arguments)
-        return dc
 
-    return run
+def played(
+    topology: Topology, folder: Path, scenario: Scenario, arguments: Mapping[str, Any], *lies: Lie
+) -> FakeDataCenter:
+    dc = FakeDataCenter(topology, folder, lies=lies)
+    offered = {
+        "dc": dc,
+        "cluster": FakeCluster(dc),
+        "probe": FakeProbe(dc),
+        "inject": partial(injected, dc),
+    }
+    wanted = set(inspect.signature(scenario).parameters) & FIXTURES
+    scenario(**{name: offered[name] for name in wanted}, **arguments)
+    return dc
 
 
 def test_every_scenario_has_a_row_and_every_row_a_scenario() -> None:

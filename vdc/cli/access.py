@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,10 +12,12 @@ import typer
 
 from vdc.cli.context import need_root, pick
 from vdc.cli.lifecycle import Instance
-from vdc.errors import HostError
+from vdc.errors import HostError, InputError
 
 if TYPE_CHECKING:
     from vdc.datacenter.api import DataCenter, Machine, Runner
+    from vdc.model.topology import Server as Spec
+    from vdc.model.topology import Topology
 
 Server = Annotated[str, typer.Argument(metavar="SERVER", help="A server of the data centre.")]
 Device = Annotated[str, typer.Argument(metavar="SERVER", help="A server, a router or an external client.")]
@@ -129,28 +131,50 @@ def find_runner(dc: DataCenter, device: str) -> Runner:
 
 
 def ssh_argv(dc: DataCenter, server: str, command: Sequence[str]) -> list[str]:
-    """Return the ssh(1) that logs into a server from a client, or from a border if there is no client."""
+    """Return the ssh(1) that logs into a server from a place from where it can be reached.
+
+    What a guest of a user's image lets in is its own affair: the keys are the user's, and so is what is known of it.
+
+    Raises InputError: it has no address, or there is no place to come from.
+    """
     from vdc.host.secrets import Secrets
-    from vdc.model.topology import Tier
     from vdc.shell import in_namespace
 
     keys = Secrets(directory=dc.run_directory / "secrets")
-    outside = next(iter(dc.externals), dc.topology.tier(Tier.BORDER)[0].name)
-    options = (
+    spec = dc.topology.server(server)
+    place = next(_places(dc.topology, spec), None)
+    if spec.address is None or place is None:
+        raise InputError(f"{server} cannot be reached", hint=f"vdc console {dc.name} {server}")
+    ours = (
         f"IdentityFile={keys.login_key}",
         f"UserKnownHostsFile={keys.known_hosts}",
         "IdentitiesOnly=yes",
         "StrictHostKeyChecking=yes",
     )
+    theirs = ("UserKnownHostsFile=/dev/null", "StrictHostKeyChecking=no", "LogLevel=ERROR")
     return in_namespace(
-        f"vdc-{dc.name}.{outside}",
+        f"vdc-{dc.name}.{place}",
         [
             "ssh",
-            *(word for option in options for word in ("-o", option)),
-            f"root@{dc.topology.server(server).node.ip}",
+            *(word for option in (ours if spec.managed else theirs) for word in ("-o", option)),
+            f"root@{spec.address}",
             *((shlex.join(command),) if command else ()),
         ],
     )
+
+
+def _places(topology: Topology, server: Spec) -> Iterator[str]:
+    """Yield the clients and routers to come from: outside where a server announces its address, else beside it."""
+    from vdc.model.topology import Tier
+
+    clients = [client.name for client in topology.externals]
+    if server.managed and server.nodes:
+        yield from (*clients, *(router.name for router in topology.tier(Tier.BORDER)))
+    known = {*clients, *(router.name for router in topology.routers)}
+    nets = {port.segment for port in server.ports}
+    for segment in topology.segments:
+        if segment.name in nets:
+            yield from (end.device for end in segment.ports if end.device in known)
 
 
 def _plain(command: Sequence[str]) -> Sequence[str]:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from vdc.cli import access, bench, checkpoints, doctor, images, lifecycle, scenarios, topology
+from vdc.cli import (
+    access,
+    apply,
+    bench,
+    checkpoints,
+    doctor,
+    graph,
+    images,
+    imports,
+    inventory,
+    lifecycle,
+    scenarios,
+    topology,
+)
 
 _HELP = """A virtual data centre that tells you whether an upgrade may go ahead.
 
@@ -24,8 +37,12 @@ def build_app() -> typer.Typer:
         rich_markup_mode=None,
     )
     app.command("validate")(topology.validate)
+    app.command("schema")(topology.schema)
     app.command("plan")(topology.plan)
+    app.command("graph")(graph.graph)
+    app.command("inventory")(inventory.inventory)
     app.command("up")(lifecycle.up)
+    app.command("apply")(apply.apply)
     app.command("status")(lifecycle.status)
     app.command("down")(lifecycle.down)
     app.command("gc")(lifecycle.gc)
@@ -40,4 +57,5 @@ def build_app() -> typer.Typer:
     app.command("fork")(checkpoints.fork)
     app.add_typer(checkpoints.build_app(), name="checkpoint")
     app.add_typer(images.build_app(), name="images")
+    app.add_typer(imports.build_app(), name="import")
     return app

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vdc.cli.context import need_root, pick, steps
-from vdc.cli.topology import File, Json, Name, read_topology
+from vdc.cli.topology import File, Json, Name, Sets, read_topology
 
 if TYPE_CHECKING:
     from vdc.datacenter.live import LiveDataCenter
@@ -26,7 +26,14 @@ Boot = Annotated[
 ]
 
 
-def up(context: typer.Context, file: File, name: Name = None, retain: Retain = False, boot: Boot = None) -> None:
+def up(
+    context: typer.Context,
+    file: File,
+    name: Name = None,
+    retain: Retain = False,
+    boot: Boot = None,
+    sets: Sets = None,
+) -> None:
     """Build a data centre and leave it running.
 
     Returns when every route is in every kernel and every server answers. What failed is rolled back.
@@ -35,7 +42,7 @@ def up(context: typer.Context, file: File, name: Name = None, retain: Retain = F
     from vdc.datacenter.lifecycle import prepare
     from vdc.datacenter.lifecycle import up as build
 
-    topology = read_topology(file)
+    topology = read_topology(file, sets)
     told = steps()
     plan = prepare(topology, name, settings, told, boot=boot)
     start = time.monotonic()

@@ -1,54 +1,15 @@
-"""Plans, states and findings as text for a terminal. Pure: data in, text out."""
+"""States and findings as text for a terminal. Pure: data in, text out."""
 
 from __future__ import annotations
 
-import textwrap
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vdc.cli.doctor import Finding
     from vdc.datacenter.status import Status
-    from vdc.model.topology import Topology
-    from vdc.plan.plan import Plan
-    from vdc.plan.resources import Resource
 
-_MIB = 1024**2
-_NAMES_WIDTH = 90
 _MARKS = {True: "ok", False: "NO", None: "-"}
-
-
-def plan_text(plan: Plan) -> str:
-    """Return a plan as a page: totals, devices, then every resource by kind."""
-    kinds = Counter(item.id.partition(":")[0] for item in plan.resources)
-    totals = (
-        f"{plan.instance}: topology {plan.topology.name}, release {plan.topology.release}, "
-        f"digest {plan.digest[:12]}\n"
-        f"{len(plan.resources)} resources, {plan.vcpus} vCPUs, {plan.memory // _MIB} MiB memory, "
-        f"{plan.disk // _MIB} MiB disk, {plan.context.accelerator}"
-    )
-    resources = [
-        row
-        for kind, count in kinds.items()
-        for row in _wrapped(f"{kind} x{count}", (item.id for item in plan.resources if _is(item, kind)))
-    ]
-    return "\n\n".join(
-        (
-            totals,
-            table(("device", "kind", "address", "ASN"), devices(plan.topology)),
-            table(("resource", "names"), resources),
-        )
-    )
-
-
-def devices(topology: Topology) -> list[tuple[str, str, str, str]]:
-    """Return a row for each device: its name, kind, address and AS number."""
-    return [
-        *((r.name, r.tier.value, str(r.loopback.ip), str(r.asn)) for r in topology.routers),
-        *((s.name, f"server ({s.role})", str(s.node.ip), str(s.asn)) for s in topology.servers),
-        *((e.name, "external", str(e.address.ip), "") for e in topology.externals),
-    ]
 
 
 def status_text(status: Status) -> str:
@@ -95,14 +56,3 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in every
     )
-
-
-def _wrapped(kind: str, ids: Iterable[str]) -> list[tuple[str, str]]:
-    names = " ".join(each.partition(":")[2] or "-" for each in ids)
-    # names have dashes, at which a line must not break
-    lines = textwrap.wrap(names, width=_NAMES_WIDTH, break_on_hyphens=False)
-    return [(kind if number == 0 else "", line) for number, line in enumerate(lines)]
-
-
-def _is(item: Resource, kind: str) -> bool:
-    return item.id.partition(":")[0] == kind

@@ -14,7 +14,7 @@ import typer
 
 import vdc
 from vdc.cli.context import need_root, pick, steps
-from vdc.cli.topology import Name, read_topology
+from vdc.cli.topology import Name, Sets, read_topology
 from vdc.errors import InputError
 
 File = Annotated[Path, typer.Argument(metavar="[FILE]", help="The topology file.")]
@@ -49,6 +49,7 @@ def run_scenarios(  # noqa: PLR0913, PLR0917 - an argument for each option
     matching: Filter = None,
     workers: Workers = None,
     no_checkpoint: NoCheckpoint = False,
+    sets: Sets = None,
 ) -> None:
     """Run the scenarios on a new data centre; print the verdict.
 
@@ -63,7 +64,7 @@ def run_scenarios(  # noqa: PLR0913, PLR0917 - an argument for each option
     folders = scenario_folders(suite or ())
     chosen = deployer_options(deployer)
     # The tests prepare too; here it gives a wrong name or a host that can't its own exit code.
-    made = prepare(read_topology(file), name, settings, steps())
+    made = prepare(read_topology(file, sets), name, settings, steps())
     report = Path("runs", made.instance)
     shutil.rmtree(report, ignore_errors=True)
     report.mkdir(parents=True)
@@ -74,6 +75,7 @@ def run_scenarios(  # noqa: PLR0913, PLR0917 - an argument for each option
     arguments += ["-k", matching] if matching else []
     arguments += ["-n", workers] if workers else []
     arguments += ["--no-checkpoint"] if no_checkpoint else []
+    arguments += [f"--topology-set={each}" for each in sets or ()]
     try:
         status = run_pytest(arguments, started=started)
     finally:

@@ -18,6 +18,7 @@ from vdc.cluster.etcd_config import UNIT, addresses, client_url, install_script,
 from vdc.cluster.pki import Authority
 from vdc.datacenter.api import DataCenter, Machine, Spawner
 from vdc.errors import ClusterError, CommandError, HostError
+from vdc.model.topology import SegmentKind, Topology
 from vdc.wait import NotYet, wait_for
 
 _CHECK_KEY = "vdc/serving/"
@@ -51,8 +52,8 @@ class EtcdCluster:
 
     @property
     def members(self) -> tuple[str, ...]:
-        """The servers it runs on: all of the topology's."""
-        return tuple(server.name for server in self._dc.topology.servers)
+        """The servers it runs on: all of the racks, but those with an image of the user's."""
+        return tuple(server.name for server in self._dc.topology.members)
 
     @property
     def dc(self) -> DataCenter:
@@ -67,7 +68,7 @@ class EtcdCluster:
     @property
     def config_path(self) -> Path:
         """The `ClientConfig` file of its clients."""
-        return _directory(self._dc) / "client.json"
+        return _config_path(self._dc)
 
     def state(self) -> tuple[MemberState, ...]:
         """Ask every member for its status and a linearizable read; healthy is who answers both."""
@@ -178,8 +179,9 @@ class EtcdDeployer:
         Raises:
             ClusterError: a member could not be installed.
             WaitTimeout: the cluster did not serve in time.
-            HostError: the topology has no servers, or no external client to ask from.
+            HostError: the topology has no servers, or no client that reaches them to ask from.
         """
+        _client(dc)
         _prepare(dc)
         cluster = self.attach(dc)
         with dc.steps.step("deploy etcd"):
@@ -192,9 +194,9 @@ class EtcdDeployer:
 
     def attach(self, dc: DataCenter) -> EtcdCluster:
         """Return the handle of the deployed cluster; raises ClusterError where there is none."""
-        cluster = EtcdCluster(dc, client=_client(dc))
-        if not cluster.config_path.exists():
+        if not _config_path(dc).exists():
             raise ClusterError(f"no etcd cluster is deployed on {dc.name}")
+        cluster = EtcdCluster(dc, client=_client(dc))
         # a fork has the keys of what it was made from, in a directory of its own
         _prepare(dc)
         return cluster
@@ -224,26 +226,42 @@ def _directory(dc: DataCenter) -> Path:
     return dc.run_directory / "etcd"
 
 
+def _config_path(dc: DataCenter) -> Path:
+    return _directory(dc) / "client.json"
+
+
 def _client(dc: DataCenter) -> Spawner:
-    for client in dc.externals.values():
-        return client
+    if dc.topology.routing.exposed:
+        raise HostError(
+            f"{dc.topology.name}: clients outside reach no server: borders learn nothing but exposed prefixes",
+            hint="a topology without `routing: {exposed: true}` can have a cluster",
+        )
+    beside = {client.name for client in dc.topology.externals if client.segment in _flat(dc.topology)}
+    for name, client in dc.externals.items():
+        if name not in beside:
+            return client
     raise HostError(
         f"{dc.topology.name}: no external client, so nowhere to ask a cluster from",
         hint="give the topology `external: {clients: 1}`",
     )
 
 
+def _flat(topology: Topology) -> frozenset[str]:
+    """Return the networks that no border is on for its clients' sake."""
+    return frozenset(segment.name for segment in topology.segments if segment.kind is SegmentKind.FLAT)
+
+
 def _prepare(dc: DataCenter) -> None:
     """Make the authority, and the credential and the configuration of the clients."""
-    if not dc.topology.servers:
+    if not dc.topology.members:
         raise HostError(f"{dc.topology.name}: no servers, so nowhere to deploy etcd")
     directory = _directory(dc)
     authority = Authority.load_or_create(directory, name=f"vdc {dc.name}")
     authority.load_or_issue(directory, "client")
     ClientConfig(
-        endpoints={server.name: client_url(server) for server in dc.topology.servers},
+        endpoints={server.name: client_url(server) for server in dc.topology.members},
         ca=str(directory / "ca.crt"),
         cert=str(directory / "client.crt"),
         key=str(directory / "client.key"),
         timeout=call_timeout(dc.slowness),
-    ).save(directory / "client.json")
+    ).save(_config_path(dc))

@@ -10,11 +10,11 @@ import hashlib
 import json
 import shlex
 from collections.abc import Mapping
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from types import MappingProxyType
 
 from vdc.cluster.pki import Credential
-from vdc.model.topology import Server, Topology
+from vdc.model.topology import Address, Server, Topology
 
 CLIENT_PORT = 2379
 PEER_PORT = 2380
@@ -47,21 +47,28 @@ WantedBy=multi-user.target
 
 def client_url(server: Server) -> str:
     """Return where clients reach the member on `server`."""
-    return f"https://{server.node.ip}:{CLIENT_PORT}"
+    return f"https://{_host(server)}:{CLIENT_PORT}"
 
 
 def peer_url(server: Server) -> str:
     """Return where the other members reach the member on `server`."""
-    return f"https://{server.node.ip}:{PEER_PORT}"
+    return f"https://{_host(server)}:{PEER_PORT}"
 
 
-def addresses(server: Server) -> tuple[IPv4Address, ...]:
+def addresses(server: Server) -> tuple[Address, ...]:
     """Return the addresses a member's certificate must name.
 
     etcd compares the source address of a peer's connection with the peer's certificate, so the addresses of
     the ports are among them; its gateway reaches its own server over loopback.
     """
-    return (server.node.ip, *(port.address.ip for port in server.ports), IPv4Address("127.0.0.1"))
+    ports = (address.ip for port in server.ports for address in port.addresses)
+    return (server.node.ip, *ports, ip_address("127.0.0.1"))
+
+
+def _host(server: Server) -> str:
+    """Return a server's address as it stands in a URL (RFC 3986, 3.2.2)."""
+    address = server.node.ip
+    return f"[{address}]" if address.version == 6 else str(address)
 
 
 def heartbeat(slowness: float) -> int:
@@ -87,7 +94,7 @@ def member_config(topology: Topology, name: str, *, token: str, slowness: float)
         "initial-advertise-peer-urls": peer_url(server),
         "listen-client-urls": f"{client_url(server)},https://127.0.0.1:{CLIENT_PORT}",
         "advertise-client-urls": client_url(server),
-        "initial-cluster": ",".join(f"{member.name}={peer_url(member)}" for member in topology.servers),
+        "initial-cluster": ",".join(f"{member.name}={peer_url(member)}" for member in topology.members),
         "initial-cluster-token": token,
         # Read only while the data directory is empty: a member that kept its data simply starts again.
         "initial-cluster-state": "new",

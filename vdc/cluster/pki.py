@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from vdc.model.topology import Address
 
 _AUTHORITY = "ca"
 _LIFE = timedelta(days=3650)
@@ -78,7 +80,7 @@ class Authority:
         return self.credential.cert_pem
 
     def issue(
-        self, common_name: str, *, addresses: Sequence[IPv4Address | str] = (), names: Sequence[str] = ()
+        self, common_name: str, *, addresses: Sequence[Address | str] = (), names: Sequence[str] = ()
     ) -> Credential:
         """Return a new credential for `common_name`, valid for these addresses and DNS names.
 
@@ -96,7 +98,7 @@ class Authority:
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
         )
-        valid_for: list[x509.GeneralName] = [x509.IPAddress(IPv4Address(address)) for address in addresses]
+        valid_for: list[x509.GeneralName] = [x509.IPAddress(ip_address(str(address))) for address in addresses]
         valid_for += [x509.DNSName(name) for name in names]
         if valid_for:
             draft = draft.add_extension(x509.SubjectAlternativeName(valid_for), critical=False)
@@ -107,7 +109,7 @@ class Authority:
         directory: Path,
         common_name: str,
         *,
-        addresses: Sequence[IPv4Address | str] = (),
+        addresses: Sequence[Address | str] = (),
         names: Sequence[str] = (),
     ) -> Credential:
         """Return the credential kept in `directory` under `common_name`, issued and saved the first time."""

@@ -9,19 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from subprocess import Popen  # noqa: TID251 - the type only; vdc.shell starts the process
 from typing import IO, Protocol
 
 from vdc.history import Recorder
+from vdc.model.topology import Address, Prefix, Topology
 from vdc.model.topology import Router as RouterSpec
 from vdc.model.topology import Server as ServerSpec
-from vdc.model.topology import Topology
 from vdc.shell import Completed
 from vdc.steps import Steps
 
-Routes = Mapping[IPv4Network, frozenset[IPv4Address]]
+Routes = Mapping[Prefix, frozenset[Address]]
 """Prefix to the set of next hops in the kernel's table."""
 
 
@@ -41,7 +40,7 @@ class SessionState:
     """
 
     name: str
-    peer: IPv4Address
+    peer: Address
     bgp: str
     bfd: str | None
 

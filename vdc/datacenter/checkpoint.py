@@ -26,10 +26,11 @@ from typing import Any, Final, TypeVar
 from vdc.datacenter.live import LiveDataCenter, held
 from vdc.datacenter.machine import LiveMachine
 from vdc.errors import BuildError, CommandError, DamagedError, DirtyError, HostError, InputError
-from vdc.host import accelerator, claims, disks, freezer, preflight
+from vdc.host import accelerator, claims, disks, firmware, freezer, preflight, user_images, volumes
 from vdc.host.claims import PLAN
 from vdc.host.freezer import Frozen
 from vdc.host.locks import exclusive
+from vdc.model.topology import Topology
 from vdc.plan.plan import Plan
 from vdc.settings import Settings
 
@@ -165,7 +166,7 @@ def write(dc: LiveDataCenter, directory: Path) -> Checkpoint:
     """Freeze a data centre for as long as it takes to copy it into `directory`, and let it go on.
 
     Raises:
-        InputError: not every server runs.
+        InputError: not every server runs, or one cannot be frozen.
         HostError: the disk has no room; nothing is left of the checkpoint.
         BuildError: a guest could not be frozen. The data centre goes on in any case.
         DirtyError: somebody else is writing it, or is building the data centre or taking it down; or the data centre is
@@ -173,6 +174,7 @@ def write(dc: LiveDataCenter, directory: Path) -> Checkpoint:
     """
     if (reason := dc.dirty()) is not None:
         raise DirtyError(f"{dc.name} is dirty: {reason}", hint=f"vdc down {dc.name}")
+    expect_freezable(dc.topology)
     preflight.expect_room(dc.settings, dc.plan.memory + preflight.FLOOR)
     with held(dc.run_directory), _making(directory) as part:
         stood_still = _freeze(dc, part)
@@ -181,6 +183,24 @@ def write(dc: LiveDataCenter, directory: Path) -> Checkpoint:
     made = load(directory)
     assert made is not None
     return made
+
+
+def expect_freezable(topology: Topology) -> None:
+    """Raise InputError naming every volume that keeps a data centre from being frozen."""
+    if found := "; ".join(unfreezable(topology)):
+        raise InputError(
+            f"QEMU cannot freeze every guest: {found}", hint="give disks another `bus`, and mount no folder"
+        )
+
+
+def unfreezable(topology: Topology) -> tuple[str, ...]:
+    """Return, in words, the volumes of which QEMU cannot write the state: NVMe disks, and folders of the host."""
+    return tuple(
+        f"{server.name} has {'the folder' if volume.kind == 'folder' else 'the NVMe disk'} {volume.name}"
+        for server in topology.servers
+        for volume in server.hardware.volumes
+        if volume.kind == "folder" or volume.bus == "nvme"
+    )
 
 
 def discard(directory: Path) -> None:
@@ -212,9 +232,19 @@ def in_use(directory: Path) -> tuple[str, ...]:
     )
 
 
+def backings(settings: Settings) -> frozenset[Path]:
+    """Return the disks that any data centre of this host or any checkpoint lives on."""
+    stored = (path.parent for folder in _stores(settings) for path in folder.glob(f"[!.]*/{_MANIFEST}"))
+    return frozenset(disk for each in (*claims.everyone().values(), *stored) for disk in _backings(each))
+
+
+def _stores(settings: Settings) -> tuple[Path, ...]:
+    return (*store(settings).glob("*"), deployed_store(settings), template_store(settings))
+
+
 def clean(settings: Settings) -> None:
-    """Remove what killed saves and removals left; what is just being written is let alone."""
-    for folder in (*store(settings).glob("*"), deployed_store(settings), template_store(settings)):
+    """Remove what killed saves and removals left, and images that nobody needs; what is being written is let alone."""
+    for folder in _stores(settings):
         if not folder.is_dir():
             continue
         with exclusive(folder):
@@ -225,6 +255,7 @@ def clean(settings: Settings) -> None:
                 shutil.rmtree(part)
         with suppress(OSError):
             folder.rmdir()
+    user_images.clean(settings, backings(settings))
 
 
 def verify(checkpoint: Checkpoint) -> None:
@@ -252,7 +283,10 @@ def verify(checkpoint: Checkpoint) -> None:
 
 def _backings(directory: Path) -> Iterator[Path]:
     """Yield the disks that those of a run directory or a checkpoint are overlays on; disks may come and go."""
-    for disk in directory.glob("disks/*.qcow2"):
+    for disk in (
+        *directory.glob("disks/*.qcow2"),
+        *(path for path in volumes.outside(directory) if path.suffix == ".qcow2"),
+    ):
         with suppress(FileNotFoundError):
             if (backing := disks.backing(disk)) is not None:
                 yield backing
@@ -318,7 +352,8 @@ def _freeze(dc: LiveDataCenter, part: Path) -> float:
             going_on.callback(_resume, server)
             server.libvirt.suspend(server.name)
         _in_parallel(lambda server: _freeze_server(dc, server, part), servers)
-        _in_parallel(lambda disk: _copy_disk(dc, disk, part), sorted((dc.run_directory / "disks").iterdir()))
+        everything = (*(dc.run_directory / "disks").glob("*"), *volumes.outside(dc.run_directory))
+        _in_parallel(lambda disk: _copy_disk(dc, disk, part), sorted(everything))
         _copy_files(dc, part)
     return time.monotonic() - start
 
@@ -365,7 +400,7 @@ def _write_manifest(plan: Plan, stood_still: float, part: Path) -> None:
 
 def _made_by(plan: Plan) -> dict[str, str]:
     """Return what a frozen guest can only be woken by."""
-    return {"format": str(FORMAT), **accelerator.hardware(plan.context.accelerator)}
+    return {"format": str(FORMAT), **accelerator.hardware(plan.context.accelerator), **firmware.build(plan)}
 
 
 def _images(directory: Path) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -20,13 +21,13 @@ _ENTROPY_BYTES: Final = 64
 
 
 def start(dc: LiveDataCenter, found: Templates) -> None:
-    """Start every server of a data centre, whose disks but the root disks are there; all answer then.
+    """Start every server that has a template, and whose disks but the root disk are there; all answer then.
 
     Raises BuildError, CommandError, WaitTimeout: naming the server.
     """
     (dc.run_directory / "consoles").mkdir(exist_ok=True)
     with ThreadPoolExecutor(_WORKERS) as pool:
-        list(pool.map(lambda server: _start(dc, server, found), dc.servers.values()))
+        list(pool.map(lambda name: _start(dc, dc.servers[name], found), found))
 
 
 def fresh_entropy() -> bytes:
@@ -38,10 +39,12 @@ def _start(dc: LiveDataCenter, server: LiveMachine, found: Templates) -> None:
     template = found[server.name]
     context = dc.plan.context
     disks.create_overlay_on(context.root_disk(server.name), template.disk(ROOT), "qcow2")
+    if server.spec.hardware.firmware == "uefi":  # what the template's firmware remembers of its first boot
+        shutil.copyfile(template.disk(context.nvram(NAME).name), context.nvram(server.name))
     domain = dc.plan.resource(f"domain:{server.name}")
     assert isinstance(domain, Domain)
     server.libvirt.define(domain.xml)
-    freezer.wake(server.libvirt, server.name, domain.xml, template.frozen(NAME))
+    freezer.wake(server.libvirt, server.name, domain.xml, template.frozen(NAME), context.process_file(server.name))
     server.libvirt.resume(server.name)
     server.run_first(
         lambda: identity_script(server.spec, context, now=time.time(), boot_id=uuid4(), entropy=fresh_entropy())

@@ -6,9 +6,10 @@ it has a namespace of its own, so neither can reach the other.
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -22,16 +23,27 @@ from vdc.datacenter.cloning import fresh_entropy
 from vdc.datacenter.convergence import wait_converged
 from vdc.datacenter.live import LiveDataCenter
 from vdc.datacenter.machine import LiveMachine
-from vdc.host import accelerator, disks, engine, freezer, preflight
+from vdc.host import accelerator, disks, engine, freezer, preflight, volumes
 from vdc.host.engine import Build
 from vdc.host.locks import shared
 from vdc.plan.identity import waking_script
 from vdc.plan.plan import Plan, make_plan
-from vdc.plan.resources import Bird, ConfigDisk, DataDisk, Domain, Overlay, Resource
+from vdc.plan.resources import (
+    Bird,
+    ConfigDisk,
+    DataDisk,
+    Domain,
+    IgnitionFile,
+    Nvram,
+    Overlay,
+    Resource,
+    SeedDisk,
+    VolumeDisk,
+)
 from vdc.settings import Settings
 from vdc.steps import Steps
 
-_FROM_CHECKPOINT: Final = (Overlay, DataDisk, ConfigDisk, Domain)
+_FROM_CHECKPOINT: Final = (Overlay, DataDisk, ConfigDisk, VolumeDisk, SeedDisk, IgnitionFile, Nvram, Domain)
 _WORKERS: Final = 4
 
 
@@ -107,14 +119,36 @@ def forked_plan(plan: Plan, name: str, settings: Settings) -> Plan:
     return make_plan(plan.topology, context)
 
 
-def adopted(xml: str, old: Path, new: Path) -> str:
-    """Return domain XML with the files of the run directory `new` instead of `old`."""
+def adopted(xml: str, moved: Mapping[Path, Path]) -> str:
+    """Return domain XML with the files of other folders: `moved` is old folder to new.
+
+    A path is an attribute or a text of its own, or follows `=` in an argument of QEMU's.
+    """
+    pattern = re.compile(rf"(^|=)({'|'.join(re.escape(str(old)) for old in moved)})(?=/)")
+
+    def new(text: str) -> str:
+        return pattern.sub(lambda found: f"{found[1]}{moved[Path(found[2])]}", text)
+
     root = ET.fromstring(xml)  # noqa: S314 - libvirt's own answer
     for element in root.iter():
+        element.text = element.text and new(element.text)
         for key, value in element.attrib.items():
-            if value.startswith(f"{old}/"):
-                element.set(key, str(new / Path(value).relative_to(old)))
+            element.set(key, new(value))
     return ET.tostring(root, encoding="unicode")
+
+
+def _moved(old: Plan, new: Plan) -> dict[Path, Path]:
+    """Return the folders that a data centre's files were in, and those that its fork's are in."""
+    volumes = (
+        (Path(before.path).parent, Path(after.path).parent)
+        for before, after in zip(_volumes(old), _volumes(new), strict=True)
+    )
+    run_directories = (old.context.run_directory, new.context.run_directory)
+    return dict((*(pair for pair in volumes if pair[0].parent != run_directories[0]), run_directories))
+
+
+def _volumes(plan: Plan) -> tuple[VolumeDisk, ...]:
+    return tuple(resource for resource in plan.resources if isinstance(resource, VolumeDisk))
 
 
 def _build(dc: LiveDataCenter, checkpoint: Checkpoint, checked: Callable[[], None], build: Build) -> None:
@@ -147,19 +181,20 @@ def _build(dc: LiveDataCenter, checkpoint: Checkpoint, checked: Callable[[], Non
 def _wake(dc: LiveDataCenter, checkpoint: Checkpoint) -> None:
     """Wake all servers standing still, then let all go on at once, then tell them what has changed."""
     (dc.run_directory / "consoles").mkdir(exist_ok=True)
-    old = checkpoint.plan.context.run_directory
+    moved = _moved(checkpoint.plan, dc.plan)
 
     def wake(server: LiveMachine) -> None:
-        xml = adopted(checkpoint.xml(server.name), old, dc.run_directory)
+        xml = adopted(checkpoint.xml(server.name), moved)
         server.libvirt.define(xml)
-        freezer.wake(server.libvirt, server.name, xml, checkpoint.frozen(server.name))
+        process_file = dc.plan.context.process_file(server.name)
+        freezer.wake(server.libvirt, server.name, xml, checkpoint.frozen(server.name), process_file)
 
     with ThreadPoolExecutor(_WORKERS) as pool:
-        list(pool.map(lambda resource: _take_over(resource, checkpoint), dc.plan.resources))
+        list(pool.map(lambda resource: _take_over(resource, checkpoint, dc.run_directory), dc.plan.resources))
         list(pool.map(wake, dc.servers.values()))
         for server in dc.servers.values():
             server.libvirt.resume(server.name)
-        list(pool.map(_tell, dc.servers.values()))
+        list(pool.map(_tell, (server for server in dc.servers.values() if server.spec.managed)))
 
 
 def _tell(server: LiveMachine) -> None:
@@ -167,12 +202,18 @@ def _tell(server: LiveMachine) -> None:
     server.run_first(lambda: waking_script(server.spec, now=time.time(), entropy=fresh_entropy()))
 
 
-def _take_over(resource: Resource, checkpoint: Checkpoint) -> None:
+def _take_over(resource: Resource, checkpoint: Checkpoint, run_directory: Path) -> None:
     match resource:
         case Overlay(path=path) | DataDisk(path=path):
             disks.create_overlay_on(Path(path), checkpoint.disk(Path(path).name), "qcow2")
-        case ConfigDisk(path=path):
+        case VolumeDisk():
+            target = volumes.prepare(resource, run_directory)
+            if resource.content == "raw":
+                disks.copy_plain(checkpoint.disk(target.name), target)
+            else:
+                disks.create_overlay_on(target, checkpoint.disk(target.name), "qcow2")
+        case ConfigDisk(path=path) | SeedDisk(path=path) | IgnitionFile(path=path) | Nvram(path=path):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(checkpoint.disk(Path(path).name), path)
+            disks.copy_plain(checkpoint.disk(Path(path).name), Path(path))
         case _:
             pass

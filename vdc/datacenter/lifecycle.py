@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -11,13 +11,15 @@ from typing import Literal
 from vdc.datacenter import cloning, templates
 from vdc.datacenter.convergence import wait_converged
 from vdc.datacenter.live import LiveDataCenter
+from vdc.datacenter.machine import LiveMachine
 from vdc.datacenter.ownership import attach, create, down, gc, instances, refuse_if_up, seconds
-from vdc.host import accelerator, engine, images, preflight
+from vdc.host import accelerator, engine, firmware, images, preflight, user_images
 from vdc.host.engine import Build
 from vdc.model.topology import Topology
+from vdc.plan.emulation import UEFI_FIRMWARE
 from vdc.plan.images import IMAGES
 from vdc.plan.plan import Plan, PlanContext, make_plan
-from vdc.plan.resources import Domain, Overlay
+from vdc.plan.resources import Domain, Overlay, Resource
 from vdc.settings import Settings
 from vdc.steps import Steps
 
@@ -56,20 +58,21 @@ def prepare(
         images.ensure(release, settings, steps)
     with steps.step("probe the accelerator"):
         found = accelerator.probe(settings)
-    return make_plan(chosen, _context(instance, settings, found))
+    context = _context(instance, settings, found)
+    return make_plan(user_images.ensure(chosen, context, settings, steps), context)
 
 
 def up(plan: Plan, settings: Settings, steps: Steps, *, retain: bool = False, tied: bool = False) -> LiveDataCenter:
     """Build a data centre, and return when it routes as its topology says and every server answers.
 
     Servers start as clones of booted templates, which are made first where the cache lacks them, unless the topology
-    says `boot: cold`. For `retain` and `tied` see `create`.
+    says `boot: cold`, or they are such that they cannot (`templates.clonable`). For `retain` and `tied` see `create`.
 
     Raises:
         InputError: it is up already, or its name is taken.
         BuildError, WaitTimeout: naming the resource or the fact, and the reason.
     """
-    if plan.topology.boot == "cold" or not plan.topology.servers:
+    if plan.topology.boot == "cold" or not any(map(templates.clonable, plan.topology.servers)):
         return create(plan, settings, steps, _build, retain=retain, tied=tied)
     refuse_if_up(plan)
     found = templates.ensure(plan, settings, steps)
@@ -98,9 +101,7 @@ def _build(dc: LiveDataCenter) -> dict[str, float]:
     if dc.topology.servers:
         with dc.steps.step("start the servers"):
             engine.apply(build, only=lambda resource: isinstance(resource, Domain))
-        for machine in dc.servers.values():
-            with dc.steps.step(f"wait for {machine.name} to answer"):
-                machine.wait_answering()
+        _wait_started(dc, dc.servers.values())
         watch.reach("answering")
         with dc.steps.step("wait for everything to converge"):
             wait_converged(dc)
@@ -111,16 +112,32 @@ def _build(dc: LiveDataCenter) -> dict[str, float]:
 def _build_from(found: templates.Templates, dc: LiveDataCenter) -> dict[str, float]:
     watch = _Stopwatch(time.monotonic(), {})
     build = Build(plan=dc.plan, settings=dc.settings, secrets=dc.secrets)
+
+    def waits(resource: Resource) -> bool:
+        return isinstance(resource, Domain) or (isinstance(resource, Overlay) and resource.server in found)
+
     with dc.steps.step("build the fabric"):
-        engine.apply(build, only=lambda resource: not isinstance(resource, Domain | Overlay))
+        engine.apply(build, only=lambda resource: not waits(resource))
     watch.reach("fabric")
+    cold = [machine for name, machine in dc.servers.items() if name not in found]
+    if cold:
+        with dc.steps.step("start the servers that cannot be clones"):
+            engine.apply(build, only=lambda resource: isinstance(resource, Domain) and resource.server not in found)
     with dc.steps.step("start the servers as clones"):
         cloning.start(dc, found)
+    _wait_started(dc, cold)
     watch.reach("answering")
     with dc.steps.step("wait for everything to converge"):
         wait_converged(dc)
     watch.reach("up")
     return watch.reached
+
+
+def _wait_started(dc: LiveDataCenter, machines: Iterable[LiveMachine]) -> None:
+    """Wait until servers answer. Of one with an image of the user's nothing more is known than that it runs."""
+    for machine in machines:
+        with dc.steps.step(f"wait for {machine.name} to answer" if machine.spec.managed else f"see {machine.name} run"):
+            machine.wait_answering()
 
 
 def _context(instance: str, settings: Settings, found: accelerator.Acceleration | None) -> PlanContext:
@@ -130,4 +147,5 @@ def _context(instance: str, settings: Settings, found: accelerator.Acceleration 
         cache_dir=settings.cache_dir,
         accelerator=found.kind if found else "tcg",
         slowness=found.slowness if found else 1.0,
+        uefi=firmware.uefi() or UEFI_FIRMWARE[0],
     )

@@ -19,7 +19,7 @@ from vdc.host import engine, libvirtd
 from vdc.host.secrets import Secrets
 from vdc.model.topology import Topology
 from vdc.plan.plan import Plan
-from vdc.plan.resources import Bird
+from vdc.plan.resources import Bird, DefaultRoute
 from vdc.settings import Settings
 from vdc.steps import Steps
 
@@ -81,9 +81,14 @@ class LiveDataCenter:
     @cached_property
     def routers(self) -> Mapping[str, LiveRouter]:
         """Every router, by name."""
+        routes = {each.netns: each for each in self.plan.resources if isinstance(each, DefaultRoute)}
         return {
             spec.name: LiveRouter(
-                spec=spec, daemon=self._bird(spec.name), recorder=self.recorder, servers=lambda: self.servers
+                spec=spec,
+                daemon=self._bird(spec.name),
+                recorder=self.recorder,
+                servers=lambda: self.servers,
+                default_route=routes.get(self.plan.context.device_netns(spec.name)),
             )
             for spec in self.topology.routers
         }

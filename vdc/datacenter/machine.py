@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
+from typing import Any
 
 from vdc.datacenter.api import Power, Routes, SessionState
 from vdc.errors import CommandError, InputError, WaitTimeout
 from vdc.history import Recorder
 from vdc.host import bird, disks
 from vdc.host.libvirtd import Connection
-from vdc.model.topology import Server, ServerPort
+from vdc.model.topology import Address, Prefix, Server, ServerPort
 from vdc.plan.images import IMAGES
 from vdc.plan.plan import Plan
 from vdc.plan.resources import Overlay
@@ -27,7 +28,6 @@ _WAKING_INTERVAL = 0.25  # of questions whether a script has ended that takes a 
 _TAIL_LINES = 15
 
 _ASK_BIRD = "birdc -r show protocols all; echo =====; birdc -r show bfd sessions\n"
-_ASK_KERNEL = "echo =====; ip -j route show proto bird\n"
 _ASK_VERSIONS = """\
 . /etc/os-release; echo "os=$ID-$VERSION_ID"
 echo "kernel=$(uname -r)"
@@ -55,7 +55,9 @@ class LiveMachine:
 
     @property
     def release(self) -> str:
-        """The release its root disk was made from."""
+        """The release its root disk was made from, or the image of the user's."""
+        if self.spec.image is not None:
+            return self.spec.image
         kernel = self.libvirt.kernel(self.name)
         for image in IMAGES.values():
             if str(image.kernel(self.plan.context.cache_dir)) == kernel:
@@ -70,34 +72,49 @@ class LiveMachine:
         check: bool = True,
         stdin: str | None = None,
     ) -> Completed:
-        """Run a command in the guest through its agent; `timeout` is scaled by the host's slowness."""
+        """Run a command in the guest through its agent; `timeout` is scaled by the host's slowness.
+
+        Raises InputError: it has an image of the user's, and so no agent.
+        """
+        self._expect_managed("runs no command")
         done = self.libvirt.execute(self.name, argv, timeout=timeout * max(1.0, self.slowness), stdin=stdin)
         if check and done.status != 0:
             raise CommandError(self.name, argv, done.status, done.stderr or done.stdout)
         return done
 
     def sessions(self) -> tuple[SessionState, ...]:
-        """Return its BGP sessions as its BIRD reports them."""
+        """Return its BGP sessions as its BIRD reports them; an image of the user's has none that we know of."""
+        if not self.spec.managed:
+            return ()
         said = self.run(["sh", "-s"], stdin=_ASK_BIRD).stdout
         protocols, _, bfd = said.partition("=====\n")
-        return session_states(protocols, bfd)
+        return session_states(protocols, bird.parse_bfd(bfd))
 
     def routes(self) -> Routes:
-        """Return the BGP routes in its kernel table."""
-        return parse_routes(self.run(["ip", "-j", "route", "show", "proto", "bird"]).stdout)
+        """Return the BGP routes in its kernel table; none of an image of the user's."""
+        if not self.spec.managed:
+            return {}
+        return parse_routes(self.run(["sh", "-s"], stdin=self._ask_kernel()).stdout)
 
     def routing(self) -> tuple[tuple[SessionState, ...], Routes]:
         """Return its sessions and its routes, by one command: each costs an emulated guest a tenth of a second."""
-        said = self.run(["sh", "-s"], stdin=_ASK_BIRD + _ASK_KERNEL).stdout
+        if not self.spec.managed:
+            return self.sessions(), self.routes()
+        said = self.run(["sh", "-s"], stdin=f"{_ASK_BIRD}echo =====\n{self._ask_kernel()}").stdout
         protocols, bfd, routes = said.split("=====\n")
-        return session_states(protocols, bfd), parse_routes(routes)
+        return session_states(protocols, bird.parse_bfd(bfd)), parse_routes(routes)
 
     def boot_id(self) -> str:
         """Return the kernel's boot ID."""
         return self.run(["cat", "/proc/sys/kernel/random/boot_id"]).stdout.strip()
 
     def wait_answering(self, *, unlike_boot: str | None = None) -> str:
-        """Wait until the guest agent answers, with another boot ID than `unlike_boot`; return the boot ID."""
+        """Wait until the guest agent answers, with another boot ID than `unlike_boot`; return the boot ID.
+
+        Of a guest with an image of the user's nothing is known but that it runs; it has no boot ID.
+        """
+        if not self.spec.managed:
+            return self._wait_running()
 
         def answering() -> str:
             try:
@@ -118,6 +135,21 @@ class LiveMachine:
                 last=error.last,
                 log=f"the end of its console:\n{self.console_tail()}",
             ) from error
+
+    def _wait_running(self) -> str:
+        def running() -> str:
+            if (state := self.libvirt.state(self.name)) != "running":
+                raise NotYet(f"it is {state}")
+            return ""
+
+        return wait_for(running, what=f"{self.name} to run", timeout=_BOOT_SECONDS, interval=0.25)
+
+    def _expect_managed(self, lacks: str) -> None:
+        if not self.spec.managed:
+            raise InputError(
+                f"{self.name} {lacks}: its image {self.spec.image} is the user's own",
+                hint=f"`vdc ssh {self.plan.instance} {self.name}` or `vdc console` reach what answers there",
+            )
 
     def run_first(self, script: Callable[[], str]) -> None:
         """Run a shell script as soon as the agent of a guest that has just woken is heard; it may tell the time.
@@ -172,8 +204,8 @@ class LiveMachine:
         if self.power() is Power.OFF:
             return
         deadline = _SHUTDOWN_SECONDS * max(0.25, self.slowness)
-        # a press that nobody listens to is lost
-        wait_for(self._heeds_power_button, what=f"{self.name} to heed its power button", timeout=deadline)
+        if self.spec.managed:  # a press that nobody listens to is lost
+            wait_for(self._heeds_power_button, what=f"{self.name} to heed its power button", timeout=deadline)
         self._record("shutdown")
         self.libvirt.press_power_button(self.name)
 
@@ -195,11 +227,13 @@ class LiveMachine:
 
     def reboot(self) -> None:
         """Ask the guest to restart itself; returns when it was asked."""
+        self._expect_managed("is not asked to restart")
         self._record("reboot")
         self.run(["systemctl", "--no-block", "reboot"])
 
     def crash(self) -> None:
         """Make the guest's kernel panic, and wait until the hypervisor has seen it."""
+        self._expect_managed("is not made to panic")
         self._record("crash")
         self.libvirt.panic(self.name)
 
@@ -219,6 +253,7 @@ class LiveMachine:
 
     def reimage(self, release: str) -> None:
         """Give the powered-off server a fresh root disk of `release`; its data disk is kept."""
+        self._expect_managed("has no release")
         if self.power() is not Power.OFF:
             raise InputError(f"{self.name} is running", hint="power it off before reimaging")
         image = IMAGES[release]
@@ -240,6 +275,9 @@ class LiveMachine:
         pairs = (line.partition("=") for line in said.splitlines())
         return {name: version for name, _, version in pairs if version}
 
+    def _ask_kernel(self) -> str:
+        return "".join(f"ip -j -{version} route show proto bird\n" for version in self.plan.topology.versions)
+
     def _port(self, interface: str) -> ServerPort:
         for port in self.spec.ports:
             if port.interface == interface:
@@ -251,22 +289,37 @@ class LiveMachine:
         self.recorder.record("power", "harness", server=self.name, action=action)
 
 
-def session_states(protocols: str, bfd: str) -> tuple[SessionState, ...]:
-    """Return session states from what BIRD prints for `show protocols all` and `show bfd sessions`."""
-    alive = bird.parse_bfd(bfd)
+def session_states(protocols: str, bfd: Mapping[str, str]) -> tuple[SessionState, ...]:
+    """Return session states from what BIRD prints for `show protocols all`, and the BFD states by neighbour."""
     return tuple(
-        SessionState(name=each.name, peer=IPv4Address(each.neighbor), bgp=each.state, bfd=alive.get(each.neighbor))
+        SessionState(name=each.name, peer=ip_address(each.neighbor), bgp=each.state, bfd=bfd.get(each.neighbor))
         for each in bird.parse_protocols(protocols)
     )
 
 
 def parse_routes(text: str) -> Routes:
-    """Return prefix to next hops from the output of `ip -j route show proto bird`; routes without are left out."""
-    routes: dict[IPv4Network, frozenset[IPv4Address]] = {}
-    for route in json.loads(text or "[]"):
-        hops = route.get("nexthops") or [route]
-        addresses = frozenset(IPv4Address(hop["gateway"]) for hop in hops if "gateway" in hop)
-        if addresses:
-            prefix = "0.0.0.0/0" if route["dst"] == "default" else route["dst"]
-            routes[IPv4Network(prefix)] = addresses
+    """Return prefix to next hops from the output of `ip -j route show proto bird`; routes without are left out.
+
+    The output of several calls, one for each family, may follow one another.
+    """
+    routes: dict[Prefix, frozenset[Address]] = {}
+    for route in _json_items(text):
+        hops = [route, *route.get("nexthops", ())]
+        gateways = {ip_address(hop["gateway"]) for hop in hops if "gateway" in hop}
+        # an IPv4 route over a neighbour of which only an IPv6 address is known (RFC 8950)
+        strangers = {ip_address(hop["via"]["host"]) for hop in hops if "via" in hop}
+        if gateways or strangers:
+            default = "::/0" if any(gateway.version == 6 for gateway in gateways) else "0.0.0.0/0"
+            prefix = default if route["dst"] == "default" else route["dst"]
+            routes[ip_network(prefix)] = frozenset(gateways | strangers)
     return routes
+
+
+def _json_items(text: str) -> Iterator[dict[str, Any]]:
+    """Yield the items of the JSON lists that follow one another in a text."""
+    decoder = json.JSONDecoder()
+    rest = text.strip()
+    while rest:
+        items, end = decoder.raw_decode(rest)
+        yield from items
+        rest = rest[end:].lstrip()

@@ -18,9 +18,12 @@ from pathlib import Path
 from vdc.datacenter.api import DataCenter
 from vdc.datacenter.live import UP, LiveDataCenter, boot_id, held, is_up, process_identity
 from vdc.errors import DirtyError, InputError
-from vdc.host import claims, images, ledger, netlink, processes
-from vdc.host.claims import PLAN
+from vdc.host import claims, images, ledger, nat, netlink, processes, volumes
+from vdc.host.claims import PLAN, PLANNED
+from vdc.plan.internet import NAME as INTERNET
+from vdc.plan.internet import host_interface
 from vdc.plan.plan import Plan
+from vdc.plan.resources import Nat
 from vdc.settings import Settings
 from vdc.steps import Steps
 
@@ -61,7 +64,7 @@ def create(
             dc.recorder.start()
             seconds = build(dc)
         owner = process_identity(os.getpid()) if tied else None
-        _write_durably(directory / UP, json.dumps({"boot": boot_id(), "owner": owner, "seconds": seconds}))
+        write_durably(directory / UP, json.dumps({"boot": boot_id(), "owner": owner, "seconds": seconds}))
         return dc
 
 
@@ -153,7 +156,7 @@ def _make_run_directory(plan: Plan) -> None:
     directory = plan.context.run_directory
     new = directory.with_name(f".{directory.name}{_NEW}")
     new.mkdir(mode=0o700)
-    _write_durably(new / PLAN, plan.to_json())
+    write_durably(new / PLAN, plan.to_json())
     try:
         new.rename(directory)
     except OSError as error:
@@ -169,8 +172,11 @@ def _remove(name: str, directory: Path) -> None:
         # an instance name has no dot in it, so these are exactly ours
         prefix = f"vdc-{name}"
         own = [each for each in netlink.namespaces(prefix) if each == prefix or each.startswith(f"{prefix}.")]
+        if f"{prefix}.{INTERNET}" in own:
+            _cut_off(name, directory)
         processes.end_all({found for each in own if (found := netlink.identity(each)) is not None})
         netlink.remove_namespaces(own)
+    volumes.remove_outside(directory)
     gone = directory.with_name(f".{directory.name}{_GONE}")
     for leftover in (gone, directory.with_name(f".{directory.name}{_NEW}")):
         if leftover.exists():
@@ -181,7 +187,19 @@ def _remove(name: str, directory: Path) -> None:
     claims.release(name, directory)
 
 
-def _write_durably(path: Path, text: str) -> None:
+def _cut_off(name: str, directory: Path) -> None:
+    """Remove what the data centre has outside its namespaces to reach the internet."""
+    for path in (directory / PLAN, directory / PLANNED):
+        if path.exists():
+            with suppress(InputError):  # a plan of another version of vdc
+                for resource in Plan.from_json(path.read_text(encoding="utf-8")).resources:
+                    if isinstance(resource, Nat):
+                        nat.remove(resource)
+    nat.remove_outside(f"vdc-{name}", host_interface(name), None)
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Write a file that is whole or not there, whatever happens."""
     part = path.with_suffix(".part")
     with part.open("w", encoding="utf-8") as file:
         file.write(text)

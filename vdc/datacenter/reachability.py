@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
-
 from vdc.datacenter.api import Runner
 from vdc.errors import CommandError
+from vdc.model.topology import Address
 from vdc.shell import Completed
 from vdc.wait import NotYet
 
@@ -14,7 +13,7 @@ _SECONDS_PER_PROBE = 1
 _UNREACHABLE = ("100% packet loss", "Network is unreachable")
 
 
-def expect_reaches(device: Runner, target: IPv4Address, *, source: IPv4Address | None = None) -> None:
+def expect_reaches(device: Runner, target: Address, *, source: Address | None = None) -> None:
     """Return if at least one echo request from `device` to `target` is answered.
 
     Raises:
@@ -25,7 +24,7 @@ def expect_reaches(device: Runner, target: IPv4Address, *, source: IPv4Address |
         raise NotYet(f"{device.name} does not reach {target}")
 
 
-def expect_cut_off(device: Runner, target: IPv4Address, *, source: IPv4Address | None = None) -> None:
+def expect_cut_off(device: Runner, target: Address, *, source: Address | None = None) -> None:
     """Return if no echo request from `device` to `target` is answered.
 
     Raises:
@@ -36,7 +35,7 @@ def expect_cut_off(device: Runner, target: IPv4Address, *, source: IPv4Address |
         raise NotYet(f"{device.name} still reaches {target}")
 
 
-def _answered(device: Runner, target: IPv4Address, source: IPv4Address | None) -> bool:
+def _answered(device: Runner, target: Address, source: Address | None) -> bool:
     origin = ["-I", str(source)] if source is not None else []
     argv = [
         "ping",

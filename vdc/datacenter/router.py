@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen  # noqa: TID251 - the type only; vdc.shell starts the process
@@ -10,11 +10,11 @@ from typing import IO
 
 from vdc import shell
 from vdc.datacenter.api import Machine, Power, Routes, SessionState
-from vdc.datacenter.machine import parse_routes, session_states
+from vdc.datacenter.machine import session_states
 from vdc.history import Recorder
-from vdc.host import bird, engine, netlink, processes
+from vdc.host import bird, engine, fib, netlink, processes
 from vdc.model import topology
-from vdc.plan.resources import Bird
+from vdc.plan.resources import Bird, DefaultRoute
 from vdc.shell import Completed
 
 
@@ -42,13 +42,14 @@ class LiveRouter:
     """Implements `vdc.datacenter.api.Router`.
 
     Its `servers` are those with a NIC on its segment: they lose their carrier when it loses its power, as on a
-    real wire, although a bridge of this host is between them.
+    real wire, although a bridge of this host is between them. Its `default_route` leads to the internet.
     """
 
     spec: topology.Router
     daemon: Bird
     recorder: Recorder
     servers: Callable[[], Mapping[str, Machine]] = field(repr=False)
+    default_route: DefaultRoute | None = None
 
     @property
     def name(self) -> str:
@@ -68,11 +69,11 @@ class LiveRouter:
 
     def sessions(self) -> tuple[SessionState, ...]:
         """Return its BGP sessions as BIRD reports them."""
-        return session_states(self.ask_bird("show protocols all"), self.ask_bird("show bfd sessions"))
+        return session_states(self.ask_bird("show protocols all"), bird.bfd_sessions(Path(self.daemon.control)))
 
     def routes(self) -> Routes:
         """Return the BGP routes in its kernel table."""
-        return parse_routes(self.run(["ip", "-j", "route", "show", "proto", "bird"]).stdout)
+        return fib.from_bird(self.daemon.netns)
 
     def routing(self) -> tuple[tuple[SessionState, ...], Routes]:
         """Return its sessions and its routes."""
@@ -90,16 +91,24 @@ class LiveRouter:
         self._set_server_links(up=False)
 
     def power_on(self) -> None:
-        """Give the carriers back and start BIRD."""
+        """Give the carriers back and start BIRD; one that died alone goes on gracefully, if that is its way."""
         self.recorder.record("power", "harness", server=self.name, action="on")
+        recover = self.daemon.graceful and any(netlink.carriers(self.daemon.netns).values())
         netlink.set_links(self.daemon.netns, None, up=True)
+        self._restore_link_locals([end.interface for end in self.spec.interfaces])
+        if self.default_route:
+            netlink.replace_default_routes([self.default_route])
         self._set_server_links(up=True)
         if not self.birds():
-            engine.start_bird(self.daemon)
+            engine.start_bird(self.daemon, recover=recover)
 
     def set_link(self, interface: str, *, up: bool) -> None:
         """Plug or unplug the cable of an interface."""
         netlink.set_links(self.daemon.netns, [interface], up=up)
+        if up:
+            self._restore_link_locals([interface])
+            if self.default_route and f"veth:{self.daemon.netns}/{interface}" in self.default_route.after:
+                netlink.replace_default_routes([self.default_route])
 
     def link_is_up(self, interface: str) -> bool:
         """Return whether the interface has a carrier."""
@@ -110,6 +119,11 @@ class LiveRouter:
         namespace = netlink.identity(self.daemon.netns)
         alive = processes.living({namespace}) if namespace is not None else ()
         return [pid for pid in alive if processes.command(pid) == "bird"]
+
+    def _restore_link_locals(self, interfaces: Collection[str]) -> None:
+        """Undo what the kernel does when an interface goes down: it forgets addresses that are local to the link."""
+        ends = (end for end in self.spec.interfaces if end.interface in interfaces and end.link_local)
+        netlink.restore_addresses(self.daemon.netns, {end.interface: f"{end.link_local}/64" for end in ends})
 
     def _set_server_links(self, *, up: bool) -> None:
         for server in self.servers().values():

@@ -10,6 +10,7 @@ from vdc.datacenter.api import Power, SessionState, Speaker
 from vdc.datacenter.convergence import differences
 from vdc.datacenter.live import LiveDataCenter, is_up
 from vdc.errors import VdcError
+from vdc.model.topology import Bfd, Session, Topology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ def _reasons(dc: LiveDataCenter, rows: tuple[Row, ...]) -> Iterator[str]:
 
 def _rows(dc: LiveDataCenter) -> Iterator[Row]:
     for router in dc.routers.values():
-        yield _row(router, router.spec.tier.value, len(router.spec.sessions), router.power)
+        yield _row(router, router.spec.tier.value, router.spec.sessions, dc.topology, router.power)
     try:
         servers = dc.servers
     except VdcError as error:
@@ -64,20 +65,29 @@ def _rows(dc: LiveDataCenter) -> Iterator[Row]:
             yield Row(name=spec.name, kind="server", state="degraded", detail=error.message)
         return
     for server in servers.values():
-        yield _row(server, "server", len(server.spec.sessions), server.power)
+        yield _row(server, "server", server.spec.sessions, dc.topology, server.power)
 
 
-def _row(device: Speaker, kind: str, expected: int, power: Callable[[], Power]) -> Row:
+def _row(
+    device: Speaker, kind: str, wanted: tuple[Session, ...], topology: Topology, power: Callable[[], Power]
+) -> Row:
     try:
-        if power() is Power.OFF:
-            return Row(name=device.name, kind=kind, state="off", detail="powered off")
-        sessions = device.sessions()
+        match power():
+            case Power.OFF:
+                return Row(name=device.name, kind=kind, state="off", detail="powered off")
+            case Power.PAUSED:
+                return Row(name=device.name, kind=kind, state="degraded", detail="paused, or its kernel panicked")
+            case Power.ON:
+                pass
+        states = {state.peer: state for state in device.sessions()}
     except VdcError as error:
         return Row(name=device.name, kind=kind, state="degraded", detail=error.message.splitlines()[0])
-    up = sum(1 for session in sessions if _is_up(session))
-    detail = f"BGP and BFD up with {up} of {expected} peers"
-    return Row(name=device.name, kind=kind, state="up" if up == expected else "degraded", detail=detail)
+    timers = {session.peer: topology.bfd_of(session) for session in wanted}
+    up = sum(1 for peer, bfd in timers.items() if _is_up(states.get(peer), bfd))
+    spoken = "BGP and BFD" if any(timers.values()) else "BGP"
+    detail = f"{spoken} up with {up} of {len(wanted)} peers" if wanted else "runs"
+    return Row(name=device.name, kind=kind, state="up" if up == len(wanted) else "degraded", detail=detail)
 
 
-def _is_up(session: SessionState) -> bool:
-    return session.bgp == "Established" and session.bfd == "Up"
+def _is_up(state: SessionState | None, bfd: Bfd | None) -> bool:
+    return state is not None and state.bgp == "Established" and (bfd is None or state.bfd == "Up")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Final
 
@@ -19,15 +20,17 @@ from vdc.datacenter.checkpoint import Checkpoint
 from vdc.datacenter.live import LiveDataCenter
 from vdc.datacenter.ownership import create, down
 from vdc.errors import DamagedError
-from vdc.host import accelerator, disks, engine
+from vdc.host import accelerator, disks, engine, firmware
 from vdc.host.engine import Build
 from vdc.host.locks import exclusive
-from vdc.model.topology import End, Segment, Server, ServerPort, Topology
+from vdc.model.topology import STANDARD_MTU, End, Segment, SegmentKind, Server, ServerPort, Topology
+from vdc.plan.hosts import HOSTS, hosts
 from vdc.plan.identity import SETTLE
 from vdc.plan.images import IMAGES
 from vdc.plan.plan import Plan, make_plan
 from vdc.plan.resources import ConfigDisk, DataDisk, Domain, Resource
 from vdc.plan.servers import NETWORK
+from vdc.plan.volumes import blank as blank_volumes
 from vdc.settings import Settings
 from vdc.steps import Steps
 
@@ -38,13 +41,16 @@ NAME: Final = "template"
 ROOT: Final = f"{NAME}-root.qcow2"
 """The only server of a template, and its root disk."""
 
+_IN_ALL: Final = re.compile(r"link (add|set eth\d+ name) ")
+"""Lines of a server's network that are the same in all clones; `identity.sh` leaves them out."""
+
 _KEPT: Final = 8
 _BOOT_SECONDS: Final = 120.0
 _NOWHERE: Final = IPv4Interface("192.0.2.1/32")  # RFC 5737: for documentation
 
 
 def ensure(plan: Plan, settings: Settings, steps: Steps) -> Templates:
-    """Return a whole template for every server of a plan, made if the cache has none.
+    """Return a whole template for every server of a plan that can be a clone, made if the cache has none.
 
     Raises:
         BuildError, WaitTimeout: one could not be booted.
@@ -52,13 +58,18 @@ def ensure(plan: Plan, settings: Settings, steps: Steps) -> Templates:
     """
     found: dict[str, Checkpoint] = {}
     templates: dict[str, str] = {}
-    for server in plan.topology.servers:
+    for server in filter(clonable, plan.topology.servers):
         blank = _blank(server)
         digest = _digest(blank, plan)
         if digest not in found:
             found[digest] = _ensure(digest, blank, plan, settings, steps)
         templates[server.name] = digest
     return {name: found[digest] for name, digest in templates.items()}
+
+
+def clonable(server: Server) -> bool:
+    """Return whether a server can start as a clone: it is ours, and its template would have volumes as empty as its."""
+    return server.managed and blank_volumes(server.hardware.volumes)
 
 
 def _ensure(digest: str, blank: Server, plan: Plan, settings: Settings, steps: Steps) -> Checkpoint:
@@ -99,7 +110,7 @@ def _boot(dc: LiveDataCenter) -> dict[str, float]:
     for resource in dc.plan.resources:
         match resource:
             case ConfigDisk():
-                disks.create_config_disk(resource, {})
+                disks.create_config_disk(resource, {HOSTS: (hosts(dc.topology)[resource.server], 0o644)})
             case DataDisk(path=path, size=size):
                 disks.create_blank(Path(path), size)
             case _:
@@ -121,11 +132,32 @@ def _blank(server: Server) -> Server:
             mac=f"52:54:00:00:00:{number:02x}",
             segment=NAME,
             tor=NAME,
-            address=_NOWHERE,
+            addresses=(_NOWHERE,),
+            mtu=port.mtu,
         )
         for number, port in enumerate(server.ports)
     )
-    return replace(server, name=NAME, role=NAME, rack=0, index=0, asn=1, node=_NOWHERE, ports=ports, sessions=())
+    hardware = replace(
+        server.hardware,
+        smbios=replace(server.hardware.smbios, serial=server.hardware.smbios.serial and NAME),
+        volumes=tuple(replace(volume, directory=None) for volume in server.hardware.volumes),
+    )
+    return replace(
+        server,
+        name=NAME,
+        role=NAME,
+        rack=0,
+        index=0,
+        asn=1,
+        router_id=_NOWHERE.ip,
+        nodes=(_NOWHERE,),
+        ports=ports,
+        sessions=(),
+        hardware=hardware,
+        announces=(),
+        pods=(),
+        gateways=(),
+    )
 
 
 def _template_plan(name: str, blank: Server, plan: Plan) -> Plan:
@@ -135,7 +167,7 @@ def _template_plan(name: str, blank: Server, plan: Plan) -> Plan:
 
 
 def _topology(blank: Server, release: str) -> Topology:
-    ports = tuple(End(device=NAME, interface=port.tap, address=_NOWHERE) for port in blank.ports)
+    ports = tuple(End(device=NAME, interface=port.tap, addresses=(_NOWHERE,)) for port in blank.ports)
     return Topology(
         name=NAME,
         release=release,
@@ -144,13 +176,19 @@ def _topology(blank: Server, release: str) -> Topology:
         servers=(blank,),
         externals=(),
         links=(),
-        segments=(Segment(name=NAME, prefix=IPv4Network(_NOWHERE.network), ports=ports),),
+        segments=(
+            Segment(name=NAME, kind=SegmentKind.SERVERS, prefixes=(_NOWHERE.network,), ports=ports, mtu=_mtu(blank)),
+        ),
     )
+
+
+def _mtu(blank: Server) -> int:
+    return max((port.mtu for port in blank.ports), default=STANDARD_MTU)
 
 
 def _without_addresses(resource: Resource) -> Resource:
     if isinstance(resource, ConfigDisk):
-        links = [line for line in resource.files[NETWORK].splitlines(keepends=True) if line.startswith("link add ")]
+        links = [line for line in resource.files[NETWORK].splitlines(keepends=True) if _IN_ALL.match(line)]
         return replace(resource, files={**resource.files, NETWORK: "".join(links)})
     return resource
 
@@ -165,5 +203,6 @@ def _digest(blank: Server, plan: Plan) -> str:
         "settle": SETTLE,
         "format": checkpoint.FORMAT,
         **accelerator.hardware(plan.context.accelerator),
+        **firmware.build(anywhere),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

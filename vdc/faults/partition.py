@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 
 from vdc.datacenter.api import DataCenter
 from vdc.datacenter.reachability import expect_cut_off, expect_reaches
 from vdc.faults.base import Fault
+from vdc.model.topology import Address
 
 _TABLE = "inet vdc_partition"
 
@@ -17,8 +17,8 @@ class Isolated(Fault):
     """A server is cut off from other servers, in both directions; clients and routers still reach it.
 
     It is done with nftables in the guest, which drops what comes from or goes to any address of the others.
-    The guest agent needs no network, so the fault can always be healed. Without `peers`, all other servers
-    are meant.
+    The guest agent needs no network, so the fault can always be healed. Without `peers`, all other members of
+    the cluster are meant.
     """
 
     server: str
@@ -55,23 +55,30 @@ class Isolated(Fault):
             expect_reaches(dc.servers[self.server], dc.topology.server(peer).node.ip)
 
     def _peers(self, dc: DataCenter) -> tuple[str, ...]:
-        others = self.peers or tuple(name for name in dc.servers if name != self.server)
+        others = self.peers or tuple(each.name for each in dc.topology.members if each.name != self.server)
         assert others, f"{self.server} has no peers to be cut off from"
         return others
 
-    def _blocked(self, dc: DataCenter) -> tuple[IPv4Address, ...]:
+    def _blocked(self, dc: DataCenter) -> tuple[Address, ...]:
         servers = [dc.topology.server(peer) for peer in self._peers(dc)]
-        return tuple(
-            address.ip for server in servers for address in (server.node, *(port.address for port in server.ports))
-        )
+        ports = [address for server in servers for port in server.ports for address in port.addresses]
+        own = [address for server in servers for address in (*server.nodes, *server.announces)]
+        return tuple(dict.fromkeys(address.ip for address in (*own, *ports)))
 
 
-def ruleset(blocked: tuple[IPv4Address, ...]) -> str:
+def ruleset(blocked: tuple[Address, ...]) -> str:
     """Return the nftables rules (nft(8)) that drop everything from and to these addresses."""
-    addresses = ", ".join(map(str, blocked))
     return (
         f"table {_TABLE} {{\n"
-        f"  chain input {{ type filter hook input priority -300; ip saddr {{ {addresses} }} drop; }}\n"
-        f"  chain output {{ type filter hook output priority -300; ip daddr {{ {addresses} }} drop; }}\n"
+        f"  chain input {{ type filter hook input priority -300; {_drops('saddr', blocked)}}}\n"
+        f"  chain output {{ type filter hook output priority -300; {_drops('daddr', blocked)}}}\n"
         "}\n"
     )
+
+
+def _drops(field: str, blocked: tuple[Address, ...]) -> str:
+    by_family = {
+        word: ", ".join(str(each) for each in blocked if each.version == version)
+        for word, version in (("ip", 4), ("ip6", 6))
+    }
+    return "".join(f"{word} {field} {{ {listed} }} drop; " for word, listed in by_family.items() if listed)

@@ -77,8 +77,8 @@ class RackOff(Fault):
         neighbours_back(dc, self._devices(dc))
 
     def restarts(self, dc: DataCenter) -> tuple[str, ...]:
-        """Return the servers of the rack."""
-        return rack(dc, self.rack).servers
+        """Return the servers of the rack, but those with an image of the user's: nobody can ask these."""
+        return tuple(name for name in rack(dc, self.rack).servers if dc.topology.server(name).managed)
 
     def _devices(self, dc: DataCenter) -> tuple[str, ...]:
         return rack(dc, self.rack).devices

@@ -53,9 +53,12 @@ def wait_whole(dc: DataCenter, cluster: Cluster) -> None:
 
 
 def versions(dc: DataCenter) -> Mapping[str, Mapping[str, str]]:
-    """Return what runs on every server: server to component to version. AssertionError without servers."""
-    assert dc.servers, "the data centre has no servers"
-    return {name: machine.versions() for name, machine in dc.servers.items()}
+    """Return what runs on every server that a cluster is deployed on: server to component to version.
+
+    Raises AssertionError if there is none.
+    """
+    assert dc.topology.members, "the data centre has no servers"
+    return {server.name: dc.servers[server.name].versions() for server in dc.topology.members}
 
 
 def others(found: Mapping[str, Mapping[str, str]], wanted: Mapping[str, str]) -> tuple[str, ...]:

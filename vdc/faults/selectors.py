@@ -38,8 +38,11 @@ def rack(dc: DataCenter, number: int) -> Rack:
 
 
 def rack_of(dc: DataCenter, server: str) -> int:
-    """Return the number of the rack a server stands in."""
-    return dc.topology.server(server).rack
+    """Return the number of the rack a server stands in; raises KeyError if it stands in none."""
+    found = dc.topology.server(server).rack
+    if found is None:
+        raise KeyError(f"{server} stands in no rack")
+    return found
 
 
 def tors(dc: DataCenter, index: int) -> tuple[str, ...]:

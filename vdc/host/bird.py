@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 import socket
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from vdc.errors import CommandError
 
 _TIMEOUT_SECONDS = 5.0
+_NO_BFD = "There is no BFD protocol running"
 _END = re.compile(rb"^(\d{4}) .*\n\Z", re.MULTILINE)
 
 
@@ -48,14 +50,24 @@ def ask(control: Path, command: str) -> str:
     return text
 
 
+def bfd_sessions(control: Path) -> dict[str, str]:
+    """Return neighbour address to state of the BFD sessions of a BIRD, none if it has no BFD. Raises as `ask`."""
+    try:
+        return parse_bfd(ask(control, "show bfd sessions"))
+    except CommandError as error:
+        if _NO_BFD not in error.output:
+            raise
+        return {}
+
+
 def _read_reply(connection: socket.socket) -> bytes:
-    reply = b""
-    while not _END.search(reply):
+    reply = bytearray()
+    while not (reply.endswith(b"\n") and _END.search(reply, reply.rfind(b"\n", 0, -1) + 1)):
         block = connection.recv(65536)
         if not block:
             raise ConnectionError("the control socket was closed")
         reply += block
-    return reply
+    return bytes(reply)
 
 
 def parse_protocols(text: str) -> tuple[Protocol, ...]:
@@ -78,4 +90,5 @@ def parse_protocols(text: str) -> tuple[Protocol, ...]:
 
 def parse_bfd(text: str) -> dict[str, str]:
     """Return neighbour address to session state from the output of `show bfd sessions`."""
-    return dict(re.findall(r"^(\d+\.\d+\.\d+\.\d+)\s+\S+\s+(\S+)\s", text, flags=re.MULTILINE))
+    found = re.findall(r"^([0-9a-f.:]+)(?:%\S+)? +\S+ +(\S+) ", text, flags=re.MULTILINE)
+    return {str(ip_address(address)): state for address, state in found}

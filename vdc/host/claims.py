@@ -17,6 +17,8 @@ from vdc.host.locks import exclusive
 CLAIMS: Final = Path("/run/vdc")
 PLAN: Final = "plan.json"
 """The file of a run directory that says what its data centre is made of."""
+PLANNED: Final = "planned.json"
+"""The file beside it that says what it is being made into, while that goes on."""
 
 
 def owner(name: str, claims: Path = CLAIMS) -> Path | None:

@@ -1,13 +1,14 @@
-"""Stamps console lines with their time: `python -m vdc.host.console_recorder NAME=RAWLOG …`.
+"""Stamps console lines with their time: `python -m vdc.host.console_recorder DIRECTORY`.
 
 QEMU writes all that a guest sends to its console into a raw log, from power-on, whether anybody looks or not. This
-daemon follows the raw logs and writes each completed line with the time it was seen (UTC, at most 50 ms late) into
-`NAME.log` beside them. If it dies, nothing is lost but the times.
+daemon follows every raw log of a directory, also those that come later, and writes each completed line with the time
+it was seen (UTC, at most 50 ms late) into `NAME.log` beside it. If it dies, nothing is lost but the times.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,18 +45,25 @@ class Follower:
             file.writelines(stamp + line.rstrip(b"\r") + b"\n" for line in lines)
 
 
-def main(arguments: list[str]) -> None:
+def followers(directory: Path, known: Mapping[Path, Follower]) -> dict[Path, Follower]:
+    """Return a follower for each raw log that is there: the known one, or one that begins at its start."""
+    return {raw: known.get(raw) or _begin(raw) for raw in directory.glob("*.raw")}
+
+
+def _begin(raw: Path) -> Follower:
+    stamped = raw.with_suffix(".log")
+    stamped.touch()  # a guest that wakes has nothing to say
+    return Follower(raw=raw, stamped=stamped)
+
+
+def main(directory: Path) -> None:
     """Follow until killed."""
-    followers = []
-    for argument in arguments:
-        name, _, raw = argument.partition("=")
-        followers.append(Follower(raw=Path(raw), stamped=Path(raw).with_name(f"{name}.log")))
-    for follower in followers:
-        follower.stamped.touch()  # a guest that wakes has nothing to say
+    found: dict[Path, Follower] = {}
     for _ in ticks(PERIOD_SECONDS):
-        for follower in followers:
+        found = followers(directory, found)
+        for follower in found.values():
             follower.follow(datetime.now(UTC))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(Path(sys.argv[1]))

@@ -16,6 +16,7 @@ from vdc.shell import run
 CONFIG_SIZE = 256 << 10
 """The bytes of every config disk: a guest that wakes as another server cannot learn that a disk has another size."""
 
+_MAGIC = b"QFI\xfb"
 _HEAD = struct.Struct(">4sIQI")  # magic, version, and where the name of the disk below is and how long
 _SECONDS = 60.0
 _COPY_SECONDS = 600.0
@@ -23,7 +24,8 @@ _COPY_SECONDS = 600.0
 
 def create_overlay(overlay: Overlay) -> None:
     """Create an empty qcow2 overlay on its image; one that is there is replaced: that is what reimaging is."""
-    create_overlay_on(Path(overlay.path), Path(overlay.backing), "raw")
+    backing = Path(overlay.backing)
+    create_overlay_on(Path(overlay.path), backing, image_format(backing))
 
 
 def create_overlay_on(path: Path, backing: Path, backing_format: str) -> None:
@@ -34,6 +36,12 @@ def create_overlay_on(path: Path, backing: Path, backing_format: str) -> None:
         ["qemu-img", "create", "-q", "-f", "qcow2", "-F", backing_format, "-b", str(backing), str(path)],
         timeout=_SECONDS,
     )
+
+
+def image_format(image: Path) -> str:
+    """Return the format of an image: `qcow2` if it begins as one, else `raw`."""
+    with image.open("rb") as file:
+        return "qcow2" if file.read(4) == _MAGIC else "raw"
 
 
 def create_data_disk(disk: DataDisk) -> None:
@@ -58,7 +66,7 @@ def backing(disk: Path) -> Path | None:
     """Return the disk that a qcow2 disk is an overlay on, or None (QEMU, docs/interop/qcow2.txt: header)."""
     with disk.open("rb") as file:
         head = file.read(_HEAD.size)
-        if len(head) < _HEAD.size or not head.startswith(b"QFI\xfb"):  # not a qcow2, or not yet
+        if len(head) < _HEAD.size or not head.startswith(_MAGIC):  # not a qcow2, or not yet
             return None
         _magic, _version, offset, length = _HEAD.unpack(head)
         if not offset:
@@ -73,15 +81,21 @@ def copy(source: Path, target: Path, *, base: Path) -> None:
     while chain[-1].suffix == ".qcow2" and (below := backing(chain[-1])) is not None:
         chain.append(below)
     if len(chain) == 1 or chain[-1].is_relative_to(base):
-        run(["cp", "--sparse=always", "--reflink=auto", str(source), str(target)], timeout=_COPY_SECONDS)
+        copy_plain(source, target)
         if len(chain) > 2:
             # what is between becomes part of it: `convert` with a base would leave that out
-            rebase = ["qemu-img", "rebase", "-q", "-f", "qcow2", "-F", "raw", "-b", str(chain[-1]), str(target)]
+            onto = ["-F", image_format(chain[-1]), "-b", str(chain[-1])]
+            rebase = ["qemu-img", "rebase", "-q", "-f", "qcow2", *onto, str(target)]
             run(rebase, timeout=_COPY_SECONDS)
         return
     # what nobody has open needs no lock, and what QEMU has open is only read by it
     convert = ["qemu-img", "convert", "-q", "-U", "-f", "qcow2", "-O", "qcow2"]
     run([*convert, str(source), str(target)], timeout=_COPY_SECONDS)
+
+
+def copy_plain(source: Path, target: Path) -> None:
+    """Copy a file as it is, with holes where it is zero."""
+    run(["cp", "--sparse=always", "--reflink=auto", str(source), str(target)], timeout=_COPY_SECONDS)
 
 
 def create_config_disk(disk: ConfigDisk, secrets: Mapping[str, tuple[str, int]]) -> None:

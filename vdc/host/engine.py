@@ -18,8 +18,9 @@ from types import MappingProxyType
 from typing import Any
 
 from vdc.errors import BuildError
-from vdc.host import disks, libvirtd, netlink
+from vdc.host import disks, impairments, libvirtd, namespaces, nat, netlink, volumes
 from vdc.host.secrets import Secrets
+from vdc.plan.hosts import HOSTS, hosts
 from vdc.plan.plan import Plan
 from vdc.plan.resources import (
     Bird,
@@ -29,18 +30,26 @@ from vdc.plan.resources import (
     DataDisk,
     DefaultRoute,
     Domain,
+    IgnitionFile,
+    Impairment,
     Libvirtd,
     Loopback,
     Namespace,
+    Nat,
+    Nvram,
     Overlay,
     Resource,
+    SeedDisk,
+    SharedFolder,
     Tap,
     Veth,
+    VolumeDisk,
 )
 from vdc.settings import Settings
 from vdc.shell import daemon, in_namespace, run
 
-_BIRD_SECONDS = 10.0
+_BIRD_SECONDS = 30.0  # while hundreds of others start to talk
+_BIRD_WORKERS = 2
 _DISK_WORKERS = 4
 
 
@@ -73,15 +82,12 @@ def apply(build: Build, *, only: Callable[[Resource], bool] = lambda _: True) ->
         sorter.done(*ready)
 
 
-def start_bird(bird: Bird) -> None:
-    """Start a router's BIRD; returns when it has read its configuration and listens on its control socket."""
-    control = Path(bird.control)
-    control.unlink(missing_ok=True)
-    run(
-        in_namespace(bird.netns, ["bird", "-c", bird.config_path, "-s", bird.control]),
-        timeout=_BIRD_SECONDS,
-        where=bird.router,
-    )
+def start_bird(bird: Bird, *, recover: bool = False) -> None:
+    """Start a router's BIRD; returns when it has read its configuration and listens on its control socket.
+
+    To `recover` is to go on with the routes that the kernel still has (RFC 4724, 4.1).
+    """
+    _start_birds([bird], recover=recover)
 
 
 @contextmanager
@@ -105,7 +111,21 @@ def _birds(birds: Sequence[Bird], _build: Build) -> None:
         path = Path(bird.config_path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(bird.config)
-        start_bird(bird)
+    with ThreadPoolExecutor(_BIRD_WORKERS) as pool:
+        list(pool.map(_start_birds, (birds[first::_BIRD_WORKERS] for first in range(_BIRD_WORKERS))))
+
+
+def _start_birds(birds: Sequence[Bird], *, recover: bool = False) -> None:
+    """Start BIRDs from a thread that goes from namespace to namespace, which costs less than a command that does."""
+    by_netns = {bird.netns: bird for bird in birds}
+
+    def start(netns: str) -> None:
+        bird = by_netns[netns]
+        Path(bird.control).unlink(missing_ok=True)
+        command = ["bird", *(["-R"] if recover else []), "-c", bird.config_path, "-s", bird.control]
+        run(command, timeout=_BIRD_SECONDS, where=bird.router)
+
+    namespaces.inside_each(by_netns, start)
 
 
 def _libvirtd(daemons: Sequence[Libvirtd], build: Build) -> None:
@@ -114,9 +134,11 @@ def _libvirtd(daemons: Sequence[Libvirtd], build: Build) -> None:
 
 
 def _config_disks(wanted: Sequence[ConfigDisk], build: Build) -> None:
+    known = hosts(build.plan.topology)
     for disk in wanted:
-        address = str(build.plan.topology.server(disk.server).node.ip)
-        disks.create_config_disk(disk, build.secrets.guest_files(disk.server, address))
+        address = str(build.plan.topology.server(disk.server).address or "")
+        added = {HOSTS: (known[disk.server], 0o644), **build.secrets.guest_files(disk.server, address)}
+        disks.create_config_disk(disk, added)
 
 
 def _domains(domains: Sequence[Domain], build: Build) -> None:
@@ -130,12 +152,17 @@ def _domains(domains: Sequence[Domain], build: Build) -> None:
         connection.close()
 
 
+def _volumes(wanted: Sequence[VolumeDisk], build: Build) -> None:
+    run_directory = build.plan.context.run_directory
+    with ThreadPoolExecutor(_DISK_WORKERS) as pool:
+        list(pool.map(lambda volume: volumes.create(volume, run_directory), wanted))
+
+
 def _recorders(recorders: Sequence[ConsoleRecorder], _build: Build) -> None:
     for recorder in recorders:
         directory = Path(recorder.directory)
         directory.mkdir(parents=True, exist_ok=True)
-        logs = [f"{name}={raw}" for name, raw in recorder.logs.items()]
-        command = [sys.executable, "-m", "vdc.host.console_recorder", *logs]
+        command = [sys.executable, "-m", "vdc.host.console_recorder", str(directory)]
         with (directory / "recorder.err").open("ab") as output:
             daemon(in_namespace(recorder.netns, command), output=output)
 
@@ -163,11 +190,18 @@ EXECUTORS: Mapping[type[Resource], Executor] = MappingProxyType(
         Tap: lambda batch, _: netlink.create_taps(batch),
         Loopback: lambda batch, _: netlink.add_loopbacks(batch),
         DefaultRoute: lambda batch, _: netlink.add_default_routes(batch),
+        Impairment: lambda batch, _: impairments.impose(batch),
+        Nat: lambda batch, _: nat.build(batch),
         Bird: _birds,
         Libvirtd: _libvirtd,
         Overlay: _in_parallel(disks.create_overlay),
         DataDisk: _in_parallel(disks.create_data_disk),
         ConfigDisk: _config_disks,
+        VolumeDisk: _volumes,
+        SharedFolder: _in_parallel(volumes.bind_folder),
+        SeedDisk: _in_parallel(volumes.create_seed),
+        IgnitionFile: _in_parallel(volumes.write_ignition),
+        Nvram: _in_parallel(volumes.create_nvram),
         ConsoleRecorder: _recorders,
         Domain: _domains,
     }

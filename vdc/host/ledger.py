@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 from vdc.errors import HostError, InputError, WaitTimeout
 from vdc.host import accelerator, netlink, processes
-from vdc.host.claims import CLAIMS, PLAN, claim, everyone, locked
+from vdc.host.claims import CLAIMS, PLAN, PLANNED, claim, everyone, locked
 from vdc.plan.plan import Plan
 from vdc.plan.resources import Bird, Domain
 from vdc.settings import Settings
@@ -181,7 +181,7 @@ def survey(settings: Settings, claims: Path = CLAIMS) -> Ledger:
     memory, vcpus, disk = {}, {}, {}
     for name, directory in everyone(claims).items():
         with suppress(OSError, InputError):  # removed just now, or of another version of vdc
-            promised = wants(Plan.from_json((directory / PLAN).read_text(encoding="utf-8")))
+            promised = _promised(directory)
             memory[name] = Share(promised=promised.memory, taken=_memory_taken(name))
             vcpus[name] = Share(promised=promised.vcpus, taken=0)
             if directory.stat().st_dev == place.stat().st_dev:
@@ -201,6 +201,14 @@ def existing(directory: Path) -> Path:
 def kibibytes(text: str, *names: str) -> int:
     """Return the sum, in bytes, of the figures of these names in proc(5) `meminfo` or `status`."""
     return sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.partition(":")[0] in names)
+
+
+def _promised(directory: Path) -> Amount:
+    """Return what the plan of a run directory may come to take, or the one that it is being brought to, if more."""
+    amounts = [wants(Plan.from_json((directory / PLAN).read_text(encoding="utf-8")))]
+    with suppress(FileNotFoundError):
+        amounts.append(wants(Plan.from_json((directory / PLANNED).read_text(encoding="utf-8"))))
+    return Amount(*map(max, zip(*amounts, strict=True)))
 
 
 def _memory_taken(name: str) -> int:

@@ -133,6 +133,13 @@ class Connection:
             with _reporting(f"domain:{name}"):
                 self.raw.lookupByName(name).destroy()
 
+    def remove(self, name: str) -> None:
+        """Cut the power of a domain and forget it, with its firmware variables; one that is not known is fine."""
+        with _reporting(f"domain:{name}"):
+            if name in {domain.name() for domain in self.raw.listAllDomains()}:
+                self.destroy(name)
+                self.raw.lookupByName(name).undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
+
     def reset(self, name: str) -> None:
         """Press the reset button, then let a panicked guest run again."""
         with _reporting(f"domain:{name}"):

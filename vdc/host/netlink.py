@@ -1,6 +1,6 @@
-"""Namespaces and links, through netlink. The only module that imports pyroute2.
+"""Links, addresses and routes of namespaces, through netlink. Nothing is created in the root namespace.
 
-Work is grouped by namespace: one netlink socket each. Nothing is created in the root namespace.
+Work is grouped by namespace: a socket each, over which all goes at once.
 """
 
 from __future__ import annotations
@@ -8,176 +8,106 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from errno import EEXIST, ENODEV
+from ipaddress import ip_address
+from itertools import chain
+from typing import Any, Final, TypeVar
 
-from pyroute2 import IPRoute, netns
+from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from vdc.errors import BuildError, CommandError
-from vdc.plan.resources import Bridge, DefaultRoute, Loopback, Namespace, Plug, Tap, Veth
-from vdc.shell import run
+from vdc.errors import BuildError
+from vdc.host import rtnl
+from vdc.host.namespaces import (
+    NETNS_DIR,
+    create_namespaces,
+    identity,
+    inside,
+    inside_each,
+    namespaces,
+    remove_namespaces,
+    sockets,
+)
+from vdc.host.rtnl import RefusedError, Request, Rtnl, VethEnd
+from vdc.plan.resources import Bridge, DefaultRoute, Loopback, Plug, Tap, Veth
+
+__all__ = ["NETNS_DIR", "create_namespaces", "identity", "inside", "namespaces", "remove_namespaces"]
 
 T = TypeVar("T")
 
-NETNS_DIR = Path("/run/netns")
-
-_BATCH_SECONDS = 120.0
+_LOOPBACK: Final = 1
+_OPEN_AT_ONCE: Final = 256
 
 # <linux/if_tun.h>
 _TUNSETIFF = 0x400454CA
 _TUNSETPERSIST = 0x400454CB
 _IFF_TAP = 0x0002
+_IFF_MULTI_QUEUE = 0x0100
 _IFF_NO_PI = 0x1000
 _IFF_VNET_HDR = 0x4000
 
-_SYSCTLS = {
-    "net/ipv6/conf/all/disable_ipv6": "1",
-    "net/ipv6/conf/default/disable_ipv6": "1",
-    "net/ipv4/conf/all/rp_filter": "0",
-    "net/ipv4/conf/default/rp_filter": "0",
-    "net/ipv4/fib_multipath_hash_policy": "1",
-}
-
-
-def namespaces(prefix: str) -> tuple[str, ...]:
-    """Return the names of the named namespaces that start with `prefix`."""
-    if not NETNS_DIR.is_dir():
-        return ()
-    return tuple(sorted(path.name for path in NETNS_DIR.iterdir() if path.name.startswith(prefix)))
-
-
-def identity(name: str) -> tuple[int, int] | None:
-    """Return device and inode of the namespace `name`, which `/proc/PID/ns/net` has too; None if there is none."""
-    try:
-        found = (NETNS_DIR / name).stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def create_namespaces(wanted: Sequence[Namespace]) -> None:
-    """Create the namespaces, with their loopback up and forwarding as they want it."""
-    _ip_netns("add", [namespace.name for namespace in wanted])
-    for namespace in wanted:
-        settings = {**_SYSCTLS, "net/ipv4/ip_forward": "1" if namespace.forwarding else "0"}
-
-        def set_up(kernel: Any, settings: Mapping[str, str] = settings) -> None:
-            _write_sysctls(settings)
-            kernel.link("set", index=1, state="up")
-
-        _with_kernel(namespace.name, set_up)
-
-
-def remove_namespaces(names: Iterable[str]) -> None:
-    """Remove namespaces, and with them every link in them; those that are gone already are fine."""
-    _ip_netns("delete", [name for name in names if (NETNS_DIR / name).exists()])
-
-
-def inside(name: str, action: Callable[[], T]) -> T:
-    """Run `action` in the namespace `name`, on a thread of its own: setns(2) is per thread, and ours must not move."""
-    result: list[T] = []
-    failure: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            # flags=0: the default would silently create a namespace that is not there
-            netns.setns(name, flags=0, fork=False)
-            result.append(action())
-        except BaseException as error:  # noqa: BLE001 - carried over to the caller's thread
-            failure.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    if failure:
-        if isinstance(failure[0], FileNotFoundError) and not (NETNS_DIR / name).exists():
-            raise BuildError(f"namespace:{name}", "is not there") from failure[0]
-        if isinstance(failure[0], NetlinkError):
-            raise BuildError(f"namespace:{name}", str(failure[0])) from failure[0]
-        raise failure[0]
-    return result[0]
+_DEFAULTS: Final[Mapping[int, str]] = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 def create_bridges(bridges: Sequence[Bridge]) -> None:
-    """Create bridges, up, without spanning tree and without the delay it would bring."""
-
-    def create(kernel: Any, group: Sequence[Bridge]) -> None:
-        for bridge in group:
-            with _building(bridge.id):
-                kernel.link("add", ifname=bridge.name, kind="bridge", br_stp_state=0, br_forward_delay=0)
-                kernel.link("set", index=_index(kernel, bridge.name), state="up")
-
-    _each_namespace(bridges, lambda bridge: bridge.netns, create)
+    """Create bridges, up."""
+    groups = _by(bridges, lambda bridge: bridge.netns)
+    with sockets(groups) as kernels:
+        for name, group in groups.items():
+            kernels[name].send(rtnl.new_bridge(each.name, mtu=each.mtu, about=each.id) for each in group)
 
 
 def create_taps(taps: Sequence[Tap]) -> None:
     """Create persistent taps and put them on their bridges, up."""
+    groups = _by(taps, lambda tap: tap.netns)
 
-    def create(kernel: Any, group: Sequence[Tap]) -> None:
-        for tap in group:
-            with _building(tap.id):
-                _persist_tap(tap)
-                master = _index(kernel, tap.bridge)
-                kernel.link("set", index=_index(kernel, tap.name), master=master, state="up")
+    def create(name: str) -> None:
+        for tap in groups[name]:
+            _persist_tap(tap)
+        with Rtnl() as kernel:
+            indexes = _indexes(kernel)
+            kernel.send(
+                rtnl.set_link(tap.name, up=True, mtu=tap.mtu, master=_index(indexes, tap.bridge, tap.id), about=tap.id)
+                for tap in groups[name]
+            )
 
-    _each_namespace(taps, lambda tap: tap.netns, create)
+    inside_each(groups, create)
 
 
 def create_veths(veths: Sequence[Veth]) -> None:
-    """Create veth pairs straight between their namespaces, then give each end its addresses or its bridge."""
+    """Create veth pairs straight between their namespaces, then give each end its addresses or its bridge.
 
-    def create(kernel: Any, group: Sequence[Veth]) -> None:
-        for veth in group:
-            with _building(veth.id), (NETNS_DIR / veth.b.netns).open() as other:
-                peer = {"ifname": veth.b.name, "net_ns_fd": other.fileno()}
-                kernel.link("add", ifname=veth.a.name, kind="veth", peer=peer)
-
-    def set_up(kernel: Any, group: Sequence[Plug]) -> None:
-        indexes = _indexes(kernel)
-        for plug in group:
-            with _building(f"veth:{plug.netns}/{plug.name}"):
-                _set_up(kernel, plug, indexes)
-
-    _each_namespace(veths, lambda veth: veth.a.netns, create)
-    plugs = [plug for veth in veths for plug in (veth.a, veth.b)]
-    _each_namespace(plugs, lambda plug: plug.netns, set_up)
-
-
-def _set_up(kernel: Any, plug: Plug, indexes: Mapping[str, int]) -> None:
-    index = indexes[plug.name]
-    for address in plug.addresses:
-        _add_address(kernel, index, address)
-    known = {"address": plug.mac} if plug.mac else {}
-    master = {"master": indexes[plug.bridge]} if plug.bridge else {}
-    kernel.link("set", index=index, state="up", **known, **master)
+    Ends that only have each other know each other's MAC for good: the kernel limits how many neighbours of all its
+    namespaces it learns (arp(7), `gc_thresh3`), which is less than a fabric has, but not how many it is told.
+    """
+    groups = _by(veths, lambda veth: veth.a.netns)
+    ends = _by(_ends(veths), lambda end: end[0].netns)
+    with sockets(chain(groups, ends)) as kernels:
+        for name, group in groups.items():
+            for first in range(0, len(group), _OPEN_AT_ONCE):
+                _connect(kernels[name], group[first : first + _OPEN_AT_ONCE])
+        for name, pairs in ends.items():
+            indexes = _indexes(kernels[name])
+            kernels[name].send(chain.from_iterable(_equip(near, far, indexes) for near, far in pairs))
 
 
 def add_loopbacks(loopbacks: Sequence[Loopback]) -> None:
     """Put addresses on the loopbacks of namespaces."""
-
-    def add(kernel: Any, group: Sequence[Loopback]) -> None:
-        for loopback in group:
-            with _building(loopback.id):
-                for address in loopback.addresses:
-                    _add_address(kernel, 1, address)
-
-    _each_namespace(loopbacks, lambda loopback: loopback.netns, add)
+    with sockets(each.netns for each in loopbacks) as kernels:
+        for each in loopbacks:
+            kernels[each.netns].send(rtnl.new_address(_LOOPBACK, text, about=each.id) for text in each.addresses)
 
 
 def add_default_routes(routes: Sequence[DefaultRoute]) -> None:
     """Give namespaces a default route over all its gateways."""
+    _default_routes("add", routes)
 
-    def add(kernel: Any, group: Sequence[DefaultRoute]) -> None:
-        for route in group:
-            with _building(route.id):
-                hops = [{"gateway": hop} for hop in route.gateways]
-                kernel.route("add", dst="0.0.0.0/0", **(hops[0] if len(hops) == 1 else {"multipath": hops}))
 
-    _each_namespace(routes, lambda route: route.netns, add)
+def replace_default_routes(routes: Sequence[DefaultRoute]) -> None:
+    """Let default routes lead over their gateways, and no others, from one packet to the next."""
+    _default_routes("replace", routes)
 
 
 def set_links(name: str, interfaces: Iterable[str] | None, *, up: bool) -> None:
@@ -185,33 +115,98 @@ def set_links(name: str, interfaces: Iterable[str] | None, *, up: bool) -> None:
 
     The other end of a veth pair loses or regains its carrier with it.
     """
+    with sockets([name]) as kernels:
+        wanted = sorted({*kernels[name].links()} - {"lo"}) if interfaces is None else interfaces
+        kernels[name].send(rtnl.set_link(each, up=up, about=f"{name}/{each}") for each in wanted)
 
-    def switch(kernel: Any) -> None:
-        indexes = _indexes(kernel)
-        for interface in interfaces if interfaces is not None else sorted(set(indexes) - {"lo"}):
-            kernel.link("set", index=indexes[interface], state="up" if up else "down")
 
-    _with_kernel(name, switch)
+def restore_addresses(name: str, addresses: Mapping[str, str]) -> None:
+    """Give interfaces of a namespace back the address (CIDR) that they lost; those that have it still are fine."""
+    with sockets([name]) as kernels:
+        indexes = _indexes(kernels[name])
+        for each, address in addresses.items():
+            try:
+                kernels[name].send([rtnl.new_address(indexes[each], address, about=f"{name}/{each}")])
+            except RefusedError as error:
+                if error.errno != EEXIST:
+                    raise
+
+
+def set_mtus(name: str, mtus: Mapping[str, int]) -> None:
+    """Give interfaces of a namespace other MTUs, in bytes, while they are up."""
+    with sockets([name]) as kernels:
+        kernels[name].send(rtnl.set_link(each, mtu=mtu, about=f"{name}/{each}") for each, mtu in mtus.items())
+
+
+def remove_links(name: str, interfaces: Iterable[str]) -> None:
+    """Delete interfaces of a namespace, with the other ends of their veth pairs; those gone already are fine."""
+    with sockets([name]) as kernels:
+        for each in interfaces:
+            try:
+                kernels[name].send([rtnl.remove_link(each, about=f"{name}/{each}")])
+            except RefusedError as error:
+                if error.errno != ENODEV:
+                    raise
 
 
 def carriers(name: str) -> Mapping[str, bool]:
     """Return, for every interface of a namespace but its loopback, whether it is up and has a carrier."""
+    with sockets([name]) as kernels:
+        links = kernels[name].links()
+    return {each: link.up and link.carrier for each, link in links.items() if link.index != _LOOPBACK}
 
-    def look(kernel: Any) -> Mapping[str, bool]:
-        return {
-            link.get("ifname"): link.get("state") == "up" and bool(link.get("carrier"))
-            for link in kernel.get_links()
-            if link["index"] != 1
-        }
 
-    return _with_kernel(name, look)
+def _ends(veths: Iterable[Veth]) -> Iterable[tuple[Plug, Plug]]:
+    """Yield each end with the other."""
+    for veth in veths:
+        yield veth.a, veth.b
+        yield veth.b, veth.a
+
+
+def _connect(kernel: Rtnl, veths: Sequence[Veth]) -> None:
+    """Make pairs whose end `a` is in the namespace of `kernel`."""
+    with ExitStack() as stack:
+        far = {name: stack.enter_context(_netns(name)) for name in dict.fromkeys(veth.b.netns for veth in veths)}
+        kernel.send(
+            rtnl.new_veth(_veth_end(veth.a), _veth_end(veth.b), far_netns=far[veth.b.netns].fileno(), about=veth.id)
+            for veth in veths
+        )
+
+
+def _equip(near: Plug, far: Plug, indexes: Mapping[str, int]) -> Iterable[Request]:
+    """Yield what makes the end of a pair what it must be."""
+    about = f"veth:{near.netns}/{near.name}"
+    index = _index(indexes, near.name, about)
+    for address in _addresses(near):
+        yield rtnl.new_address(index, address, about=about)
+    yield rtnl.set_link(
+        index, up=True, master=_index(indexes, near.bridge, about) if near.bridge else None, about=about
+    )
+    if not near.bridge and far.mac:
+        for address in _addresses(far):
+            yield rtnl.new_neighbour(index, address.partition("/")[0], far.mac, about=about)
+
+
+def _addresses(plug: Plug) -> tuple[str, ...]:
+    return (*plug.addresses, plug.link_local) if plug.link_local else plug.addresses
+
+
+def _veth_end(plug: Plug) -> VethEnd:
+    return VethEnd(plug.name, plug.mac, plug.mtu)
+
+
+def _netns(name: str) -> Any:
+    try:
+        return (NETNS_DIR / name).open("rb")
+    except FileNotFoundError as error:
+        raise BuildError(f"namespace:{name}", "is not there") from error
 
 
 def _persist_tap(tap: Tap) -> None:
     handle = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+    flags = _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR | (_IFF_MULTI_QUEUE if tap.queues > 1 else 0)
     try:
-        request = struct.pack("16sH22x", tap.name.encode(), _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR)
-        fcntl.ioctl(handle, _TUNSETIFF, request)
+        fcntl.ioctl(handle, _TUNSETIFF, struct.pack("16sH22x", tap.name.encode(), flags))
         fcntl.ioctl(handle, _TUNSETPERSIST, 1)
     except OSError as error:
         raise BuildError(tap.id, str(error)) from error
@@ -219,70 +214,40 @@ def _persist_tap(tap: Tap) -> None:
         os.close(handle)
 
 
-def _write_sysctls(settings: Mapping[str, str]) -> None:
-    for name, value in settings.items():
-        path = Path("/proc/sys") / name
-        # a kernel without IPv6 has nothing to switch off
-        if path.exists():
-            path.write_text(value)
+def _default_routes(verb: str, routes: Sequence[DefaultRoute]) -> None:
+    groups = _by(routes, lambda route: route.netns)
 
-
-def _ip_netns(verb: str, names: Sequence[str]) -> None:
-    """Add or delete named namespaces, all in one process."""
-    try:
-        run(["ip", "-batch", "-"], stdin="".join(f"netns {verb} {name}\n" for name in names), timeout=_BATCH_SECONDS)
-    except CommandError as error:
-        raise BuildError(f"namespaces {', '.join(names)}", error.output.strip()) from error
-
-
-def _each_namespace(
-    items: Iterable[T], namespace: Callable[[T], str], action: Callable[[Any, Sequence[T]], None]
-) -> None:
-    """Call `action` with a netlink socket of each namespace and the items that belong there."""
-    groups: dict[str, list[T]] = {}
-    for item in items:
-        groups.setdefault(namespace(item), []).append(item)
-    for name, group in groups.items():
-
-        def act(kernel: Any, group: Sequence[T] = group) -> None:
-            action(kernel, group)
-
-        _with_kernel(name, act)
-
-
-def _with_kernel(name: str, action: Callable[[Any], T]) -> T:
-    """Call `action` inside a namespace, with a netlink socket of it.
-
-    The socket is opened on the thread that is in the namespace. pyroute2's own way (`netns=`) forks a copy of this
-    process for it and ends that by SIGTERM, which a handler of ours would take for its own.
-    """
-
-    def work() -> T:
+    def write(name: str) -> None:
+        # opened on the thread that is in the namespace: pyroute2's own way (`netns=`) forks a copy of this process
+        # for it and ends that by SIGTERM, which a handler of ours would take for its own
         with IPRoute() as kernel:
-            return action(kernel)
+            for route in groups[name]:
+                try:
+                    _default_route(kernel, verb, route)
+                except NetlinkError as error:
+                    raise BuildError(route.id, str(error)) from error
 
-    return inside(name, work)
-
-
-@contextmanager
-def _building(resource: str) -> Iterator[None]:
-    try:
-        yield
-    except (NetlinkError, KeyError) as error:
-        raise BuildError(resource, str(error)) from error
+    inside_each(groups, write)
 
 
-def _add_address(kernel: Any, index: int, address: str) -> None:
-    host, _, length = address.partition("/")
-    kernel.addr("add", index=index, address=host, prefixlen=int(length))
+def _default_route(kernel: Any, verb: str, route: DefaultRoute) -> None:
+    for version, group in _by(route.gateways, lambda gateway: ip_address(gateway).version).items():
+        hops = [{"gateway": hop} for hop in group]
+        kernel.route(verb, dst=_DEFAULTS[version], **(hops[0] if len(hops) == 1 else {"multipath": hops}))
 
 
-def _index(kernel: Any, name: str) -> int:
-    found = kernel.link_lookup(ifname=name)
-    if not found:
-        raise KeyError(f"no interface {name}")
-    return int(found[0])
+def _by(items: Iterable[T], key: Callable[[T], Any]) -> dict[Any, list[T]]:
+    groups: dict[Any, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
 
 
-def _indexes(kernel: Any) -> dict[str, int]:
-    return {link.get("ifname"): int(link["index"]) for link in kernel.get_links()}
+def _indexes(kernel: Rtnl) -> Mapping[str, int]:
+    return {name: link.index for name, link in kernel.links().items()}
+
+
+def _index(indexes: Mapping[str, int], name: str, about: str) -> int:
+    if name not in indexes:
+        raise BuildError(about, f"there is no interface {name}")
+    return indexes[name]

@@ -10,11 +10,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from vdc.errors import HostError
-from vdc.host import ledger
+from vdc.host import impairments, ledger, places
 from vdc.host.ledger import Ledger
 from vdc.plan.images import IMAGES
-from vdc.plan.plan import Plan
-from vdc.plan.resources import Domain, Namespace, Overlay
+from vdc.plan.plan import ROOT_GROWTH, Plan, disk_of
+from vdc.plan.resources import Domain, Impairment, Namespace, Nat, Overlay, SeedDisk
 from vdc.settings import Settings
 from vdc.shell import find, run
 
@@ -30,6 +30,8 @@ PACKAGES: Mapping[str, str] = MappingProxyType(
         "setsid": "util-linux",
         "mount": "mount",
         "ping": "iputils-ping",
+        "tc": "iproute2",
+        "nft": "nftables",
         "bird": "bird2",
         "birdc": "bird2",
         "qemu-system-x86_64": "qemu-system-x86",
@@ -41,6 +43,7 @@ PACKAGES: Mapping[str, str] = MappingProxyType(
         "gpg": "gpg",
         "chroot": "coreutils",
         "ssh": "openssh-client",
+        "xorrisofs": "xorriso",
     }
 )
 """Every tool that vdc starts, and the package of Debian and Ubuntu that has it."""
@@ -49,8 +52,11 @@ FABRIC_TOOLS = frozenset({"ip", "nsenter", "unshare", "setpriv", "setsid", "ping
 SERVER_TOOLS = frozenset({"qemu-system-x86_64", "qemu-img", "libvirtd", "mount", "mke2fs"})
 # without gpg, mmdebstrap does not find out which key signed a suite that the host's own apt does not know
 IMAGE_TOOLS = frozenset({"mmdebstrap", "gpg", "mke2fs", "cpio", "chroot"})
-OPTIONAL_TOOLS = frozenset({"ssh"})
-"""What only a command for people needs: `vdc ssh`."""
+SEED_TOOLS = frozenset({"xorrisofs"})
+QUEUE_TOOLS = frozenset({"tc"})
+FILTER_TOOLS = frozenset({"nft"})
+OPTIONAL_TOOLS = frozenset({"ssh", *SEED_TOOLS, *QUEUE_TOOLS, *FILTER_TOOLS})
+"""What only a command for people needs (`vdc ssh`), or few topologies: cloud-init's seed, slow or lossy links, NAT."""
 
 FABRIC_FEATURES = frozenset({"bridge", "veth"})
 SERVER_FEATURES = frozenset({"bridge", "veth", "tun"})
@@ -90,9 +96,19 @@ class Needs:
 def needs(plan: Plan, *, images: frozenset[str]) -> Needs:
     """Return what a plan takes on a host that has these images."""
     guests = any(isinstance(item, Domain) for item in plan.resources)
-    to_build = {item.image for item in plan.resources if isinstance(item, Overlay)} - images
+    seeds = any(isinstance(item, SeedDisk) for item in plan.resources)
+    to_build = ({item.image for item in plan.resources if isinstance(item, Overlay)} & set(IMAGES)) - images
+    wires = [item for item in plan.resources if isinstance(item, Impairment)]
+    filters = any(isinstance(item, Nat) for item in plan.resources) or any(wire.loss for wire in wires)
+    optional = (
+        (SERVER_TOOLS, guests),
+        (SEED_TOOLS, seeds),
+        (IMAGE_TOOLS, to_build),
+        (QUEUE_TOOLS, wires),
+        (FILTER_TOOLS, filters),
+    )
     return Needs(
-        tools=FABRIC_TOOLS | (SERVER_TOOLS if guests else frozenset()) | (IMAGE_TOOLS if to_build else frozenset()),
+        tools=FABRIC_TOOLS.union(*(tools for tools, wanted in optional if wanted)),
         features=SERVER_FEATURES if guests else FABRIC_FEATURES,
         cache=len(to_build) * _IMAGE_SIZE,
     )
@@ -118,7 +134,12 @@ def check(plan: Plan, settings: Settings) -> None:
     host = gather(settings)
     others = host.ledger.without(plan.instance)
     host = replace(host, ledger=others.emptied() if settings.admission_wait else others)
-    found = (*lacks(plan, host), *_over_quota(plan, settings))
+    found = (
+        *lacks(plan, host),
+        *_over_quota(plan, settings),
+        *places.lacks(plan, owned=plan.instance in host.owned),
+        *impairments.lacks(plan.resources),
+    )
     if not found:
         return
     raise HostError(
@@ -172,7 +193,7 @@ def _over_quota(plan: Plan, settings: Settings) -> Iterator[str]:
     space bounds logs and histories, which are small.
     """
     root = IMAGES[plan.topology.release].size
-    most = sum(root + server.data for server in plan.topology.servers)
+    most = sum(root - ROOT_GROWTH + disk_of(server) for server in plan.topology.servers)
     if settings.quota is not None and most > settings.quota:
         yield (
             f"over the quota of disk: full disks take {most // MIB} MiB, "

@@ -26,10 +26,13 @@ class Secrets:
         return self.directory / "known_hosts"
 
     def guest_files(self, server: str, address: str) -> dict[str, tuple[str, int]]:
-        """Return a server's secret files: absolute guest path to text and mode. The same at every call."""
+        """Return a server's secret files: absolute guest path to text and mode. The same at every call.
+
+        `address` is where it is reached, or empty.
+        """
         host_key = self.directory / f"{server}-host-ed25519"
         public = _key(host_key)
-        line = f"{server},{address} {public}\n"
+        line = f"{','.join(filter(None, (server, address)))} {public}\n"
         known = self.known_hosts.read_text() if self.known_hosts.exists() else ""
         if line not in known:
             self.known_hosts.write_text(known + line)

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UefiFirmware:
+    """A build of OVMF: its `code`, and the `variables` that a new machine begins with. Paths of the host."""
+
+    code: str
+    variables: str
+
+
+UEFI_FIRMWARE: Final = (
+    UefiFirmware(code="/usr/share/OVMF/OVMF_CODE_4M.fd", variables="/usr/share/OVMF/OVMF_VARS_4M.fd"),
+    UefiFirmware(code="/usr/share/OVMF/OVMF_CODE.fd", variables="/usr/share/OVMF/OVMF_VARS.fd"),
+    UefiFirmware(code="/usr/share/edk2/ovmf/OVMF_CODE.fd", variables="/usr/share/edk2/ovmf/OVMF_VARS.fd"),
+)
+"""Where distributions keep it: Debian from 12 and Ubuntu from 23.04 on; older ones; Fedora. Code and variables of one
+build belong together, and 4 MiB builds have another layout than those of 2 MiB."""
 
 CPU_MODEL: Final = "qemu64"
 """The plainest: whatever more a CPU has, its emulation is slower than doing without."""
@@ -10,6 +28,10 @@ CPU_MODEL: Final = "qemu64"
 CPU_WITHOUT: Final = ("cx16", "svm")
 """Features of it that are off. QEMU 7.2 emulates cmpxchg16b with wrong flags, which Linux 6.12 takes for a double
 fault; and a guest that thinks it could run guests loads modules for it."""
+
+SEEN_IN_PARTS: Final = "GenuineIntel"
+"""A CPU of AMD tells of threads and dies by features that are not emulated, one of Intel's by plain numbers (CPUID
+leaves 0xB and 0x1F)."""
 
 FIRMWARE: Final = "/usr/share/seabios/bios-256k.bin"
 """In flash, so that a guest that wakes from a file of its memory alone has it (`vdc.host.freezer`)."""

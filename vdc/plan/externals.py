@@ -1,4 +1,4 @@
-"""A client outside the borders: a namespace with a default route over every border."""
+"""A client: a namespace with a default route, outside over every border; its cables belong to segments."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from vdc.model.topology import External, Topology
 from vdc.plan.context import PlanContext
 from vdc.plan.resources import DefaultRoute, Namespace, Resource
+from vdc.plan.routers import speaks_ipv6
 
 
 def plan_external(external: External, topology: Topology, context: PlanContext) -> Iterator[Resource]:
-    """Yield the client's namespace and its route; its cable belongs to the external segment."""
+    """Yield the client's namespace and its route."""
     del topology
     netns = context.device_netns(external.name)
-    yield Namespace(name=netns)
-    yield DefaultRoute(
-        netns=netns,
-        gateways=tuple(map(str, external.gateways)),
-        after=(f"veth:{netns}/{external.interface}",),
-    )
+    yield Namespace(name=netns, ipv6=speaks_ipv6(external.further, external.addresses))
+    if external.gateways:
+        interfaces = (external.interface, *(end.interface for end in external.further))
+        yield DefaultRoute(
+            netns=netns,
+            gateways=tuple(map(str, external.gateways)),
+            after=tuple(f"veth:{netns}/{interface}" for interface in interfaces),
+        )

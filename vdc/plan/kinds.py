@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from vdc.model.topology import Topology
 from vdc.plan.context import PlanContext
 from vdc.plan.externals import plan_external
+from vdc.plan.internet import plan_internet
 from vdc.plan.resources import Resource
 from vdc.plan.routers import plan_link, plan_router
 from vdc.plan.segments import plan_segment
@@ -38,5 +39,8 @@ KINDS: Mapping[str, Kind[Any]] = MappingProxyType(
         "segment": Kind(devices=lambda topology: topology.segments, plan=plan_segment),
         "server": Kind(devices=lambda topology: topology.servers, plan=plan_server),
         "external": Kind(devices=lambda topology: topology.externals, plan=plan_external),
+        "internet": Kind(
+            devices=lambda topology: (topology.internet,) if topology.internet else (), plan=plan_internet
+        ),
     }
 )

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from vdc.errors import InputError
-from vdc.model.topology import Topology
+from vdc.model.topology import Server, Topology
 from vdc.plan.context import PlanContext
 from vdc.plan.kinds import KINDS
 from vdc.plan.resources import RESOURCES, ConsoleRecorder, Libvirtd, Namespace, Resource
@@ -61,8 +62,11 @@ class Plan:
 
     @property
     def disk(self) -> int:
-        """Bytes of disk that all servers can come to use: full data disks, and grown root disks."""
-        return sum(server.data + ROOT_GROWTH for server in self.topology.servers)
+        """Bytes of disk that all servers can come to use: full data disks and volumes, and grown root disks.
+
+        Volumes of a device class are not among them: they are on other disks of the host.
+        """
+        return sum(map(disk_of, self.topology.servers))
 
     @property
     def digest(self) -> str:
@@ -76,7 +80,8 @@ class Plan:
             "topology": _TOPOLOGY.dump_python(self.topology, mode="json"),
             "resources": [_dump(resource) for resource in self.resources],
         }
-        return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+        # by far faster than `json.dumps`, which indents in Python
+        return to_json(data, indent=2).decode() + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
@@ -90,6 +95,13 @@ class Plan:
             )
         except (ValueError, KeyError, TypeError, ValidationError) as error:
             raise InputError(f"not a plan: {error}") from error
+
+
+def disk_of(server: Server) -> int:
+    """Return the bytes of disk that a server can come to use."""
+    volumes = (volume for volume in server.hardware.volumes if volume.kind != "folder" and not volume.directory)
+    data = server.data if server.managed else 0
+    return ROOT_GROWTH + data + sum(volume.size or ROOT_GROWTH for volume in volumes)
 
 
 def make_plan(topology: Topology, context: PlanContext) -> Plan:
@@ -112,11 +124,7 @@ def _common(topology: Topology, context: PlanContext) -> Iterator[Resource]:
     yield Namespace(name=context.netns)
     if topology.servers:
         yield Libvirtd(netns=context.netns, directory=str(context.libvirt))
-        yield ConsoleRecorder(
-            netns=context.netns,
-            directory=str(context.consoles),
-            logs={server.name: str(context.console_log(server.name)) for server in topology.servers},
-        )
+        yield ConsoleRecorder(netns=context.netns, directory=str(context.consoles))
 
 
 def _devices(topology: Topology, context: PlanContext) -> Iterator[Resource]:
@@ -125,11 +133,12 @@ def _devices(topology: Topology, context: PlanContext) -> Iterator[Resource]:
 
 
 def _check_sockets(topology: Topology, context: PlanContext) -> None:
-    sockets = (
-        *(context.console(server.name) for server in topology.servers),
-        *(context.bird_file(router.name, "ctl") for router in topology.routers),
-    )
-    longest = max(map(str, sockets), key=lambda path: len(path.encode()), default="")
+    servers = [server.name for server in topology.servers]
+    routers = [router.name for router in topology.routers]
+    # names are ASCII, and the rest of the path is the same for all of a kind
+    consoles = (str(context.console(name)) for name in sorted(servers, key=len)[-1:])
+    controls = (str(context.bird_file(name, "ctl")) for name in sorted(routers, key=len)[-1:])
+    longest = max((*consoles, *controls), key=lambda path: len(path.encode()), default="")
     if (length := len(longest.encode())) > _SOCKET_PATH_MAX:
         raise InputError(
             f"{longest} is {length} bytes long, and the path of a socket has at most {_SOCKET_PATH_MAX}",

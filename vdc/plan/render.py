@@ -1,7 +1,8 @@
-"""Templates to text. A name that a template uses and was not given is an error; XML is escaped."""
+"""Templates to text. A name that was not given is an error; XML is escaped, and `quoted` is for words of a shell."""
 
 from __future__ import annotations
 
+import shlex
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -9,14 +10,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("vdc.plan", "templates"),
         undefined=StrictUndefined,
         autoescape=select_autoescape(enabled_extensions=("xml.j2",), default=False),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        auto_reload=False,
     )
+    environment.filters["quoted"] = shlex.quote
+    return environment
 
 
 def render(template: str, **names: object) -> str:

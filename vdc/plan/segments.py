@@ -10,22 +10,25 @@ from collections.abc import Iterator
 from vdc.model import addressing
 from vdc.model.topology import End, Segment, Topology
 from vdc.plan.context import PlanContext
+from vdc.plan.impairments import plan_direction
 from vdc.plan.resources import Bridge, Plug, Resource, Veth
 from vdc.plan.routers import plug
 
 
 def plan_segment(segment: Segment, topology: Topology, context: PlanContext) -> Iterator[Resource]:
     """Yield the bridge, then the cables."""
-    yield Bridge(netns=context.netns, name=segment.name)
-    servers = {server.name for server in topology.servers}
+    yield Bridge(netns=context.netns, name=segment.name, mtu=segment.mtu)
     for end in segment.ports:
-        if end.device not in servers:
-            yield cable(end, segment.name, topology, context)
+        if not topology.has_server(end.device):
+            yield from _cable(end, segment, context)
 
 
-def cable(end: End, bridge: str, topology: Topology, context: PlanContext) -> Veth:
-    """Return the cable from a router or client to a bridge."""
-    return Veth(
-        a=plug(end, topology, context),
-        b=Plug(netns=context.netns, name=addressing.leg_name(end.device), bridge=bridge),
-    )
+def _cable(end: End, segment: Segment, context: PlanContext) -> Iterator[Resource]:
+    """Yield the cable from a router or client to a bridge, and what happens to packets on it."""
+    near = plug(end, segment.mtu, context)
+    leg = end.leg or addressing.leg_name(end.device)
+    far = Plug(netns=context.netns, name=leg, bridge=segment.name, mtu=near.mtu)
+    veth = Veth(a=near, b=far)
+    yield veth
+    yield from plan_direction(end.egress, near, far, veth)
+    yield from plan_direction(end.ingress, far, near, veth)

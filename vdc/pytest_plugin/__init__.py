@@ -46,6 +46,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--dc", metavar="NAME", help="run scenarios on the running data centre NAME, as it is")
     group.addoption("--topology", metavar="FILE", type=Path, help="bring a data centre of FILE up for the run")
     group.addoption("--name", metavar="NAME", help="with --topology: its instance name")
+    set_help = "with --topology: set a variable of FILE; may be given more than once"
+    group.addoption("--topology-set", metavar="NAME=VALUE", action="append", help=set_help)
     group.addoption("--keep", action="store_true", help="with --topology: leave it running at the end")
     group.addoption("--no-checkpoint", action="store_true", help="with --topology: do everything from cold")
     group.addoption("--deployer", metavar="NAME", default="etcd", help="what deploys the cluster (default: etcd)")

@@ -24,6 +24,7 @@ _NAME_LENGTH = 20  # of an instance
 class Options:
     """What the command line asks for. Without a topology, `name` is a running data centre.
 
+    `sets` are `name=value` for the variables of the topology file.
     `deploys` is whether any test asks for a cluster, `releases` are images that tests need besides the topology's,
     `worker` is the name that pytest-xdist gave this process, and `started` is when all began, in seconds of the
     monotonic clock.
@@ -32,6 +33,7 @@ class Options:
     topology: Path | None
     name: str | None
     run_directory: Path
+    sets: tuple[str, ...] = ()
     keep: bool = False
     checkpoint: bool = True
     deployer: str = "etcd"
@@ -58,6 +60,7 @@ def options(config: pytest.Config, items: Iterable[pytest.Item] = ()) -> Options
         topology=topology,
         name=name,
         run_directory=(config.getoption("--run-dir") or Path("runs") / (name or topology.stem)).absolute(),
+        sets=tuple(config.getoption("--topology-set") or ()),
         keep=config.getoption("--keep"),
         checkpoint=not config.getoption("--no-checkpoint"),
         deployer=deployer,

@@ -13,8 +13,8 @@ from vdc.datacenter import lifecycle
 from vdc.datacenter.live import is_up
 from vdc.errors import VdcError
 from vdc.host import ledger
-from vdc.model.expand import expand
-from vdc.model.load import load
+from vdc.host.uplink import default_mtu
+from vdc.model.load import load, read_topology
 from vdc.pytest_plugin import STARTED
 from vdc.pytest_plugin.options import instance_name, options, started
 from vdc.pytest_plugin.probing import EVENT
@@ -43,7 +43,8 @@ def fitting(config: pytest.Config) -> int:
     chosen, settings = options(config), Settings.from_environment()
     assert chosen.topology is not None
     try:
-        plan = lifecycle.prepare(expand(load(chosen.topology)), chosen.name, settings, Steps())
+        topology = read_topology(chosen.topology, chosen.sets, default_mtu=default_mtu())
+        plan = lifecycle.prepare(topology, chosen.name, settings, Steps())
         fit = ledger.fitting(plan, settings)
     except VdcError as error:
         raise pytest.UsageError(str(error)) from error
@@ -134,7 +135,7 @@ class Controller:
 
     def _clear(self, worker: str) -> None:
         assert self._chosen.topology is not None
-        name = instance_name(self._chosen.name or load(self._chosen.topology).name, worker)
+        name = instance_name(self._chosen.name or load(self._chosen.topology, self._chosen.sets).name, worker)
         # one that is up is kept, or somebody else's: what the dead left is not up, since it was tied to them
         if name not in self.life.instances(self._settings) or is_up(self._settings.state_dir / name):
             return

@@ -25,8 +25,8 @@ from vdc.errors import DirtyError, InputError, VdcError
 from vdc.history import Recorder
 from vdc.host import preflight
 from vdc.host.accelerator import cached
-from vdc.model.expand import expand
-from vdc.model.load import load
+from vdc.host.uplink import default_mtu
+from vdc.model.load import read_topology
 from vdc.model.topology import Topology
 from vdc.plan.plan import Plan
 from vdc.pytest_plugin.artifacts import collect
@@ -210,7 +210,7 @@ class Session:
                 raise
 
     def _prepare(self, file: Path) -> Plan:
-        topology, chosen = expand(load(file)), self._options
+        topology, chosen = read_topology(file, self._options.sets, default_mtu=default_mtu()), self._options
         plan = self._life.prepare(
             topology,
             instance_name(chosen.name or topology.name, chosen.worker),
@@ -219,7 +219,8 @@ class Session:
             releases=chosen.releases,
             boot=None if chosen.checkpoint else "cold",
         )
-        if chosen.checkpoint and topology.servers:  # a fabric alone is as soon built as restored
+        # a fabric alone is as soon built as restored, and not every guest can be frozen
+        if chosen.checkpoint and topology.servers and not checkpoint.unfreezable(topology):
             self._place = deployed.place(plan, chosen.deployer if chosen.deploys else None, self._settings)
         self._durations["prepare"] = time.monotonic() - chosen.started
         return plan

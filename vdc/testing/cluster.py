@@ -12,17 +12,17 @@ from vdc.testing.lies import Lie
 
 
 class FakeCluster:
-    """One member on each server of `dc`."""
+    """One member on each server of `dc` that a cluster is deployed on."""
 
     def __init__(self, dc: FakeDataCenter) -> None:
         self._dc = dc
         self._world = dc.world
-        self._leader = next(iter(dc.servers))
+        self._leader = next(iter(self.members))
 
     @property
     def members(self) -> tuple[str, ...]:
-        """Every server."""
-        return tuple(self._dc.servers)
+        """The servers of the racks that run a release of ours."""
+        return tuple(server.name for server in self._dc.topology.members)
 
     def state(self) -> tuple[MemberState, ...]:
         """Return what every member says of itself."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from subprocess import Popen  # noqa: TID251 - the type only; nothing is started
 from types import MappingProxyType
 from typing import IO
@@ -49,7 +49,7 @@ class FakeDevice:
         return done
 
     def _do(self, argv: tuple[str, ...], stdin: str) -> Completed:
-        if argv[0] == "ping" and not self._world.reaches(self.name, IPv4Address(argv[-1])):
+        if argv[0] == "ping" and not self._world.reaches(self.name, ip_address(argv[-1])):
             return Completed(argv=argv, status=1, stdout="1 packets transmitted, 100% packet loss", stderr="")
         if argv[0] == "nft":
             self._world.block(self.name, addresses_in(stdin))

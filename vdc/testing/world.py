@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection
-from ipaddress import IPv4Address, IPv4Network
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from ipaddress import ip_address
+from itertools import chain
 
 from vdc.datacenter.api import Power, Routes, SessionState
 from vdc.model.routing import expected_routes, expected_sessions
-from vdc.model.topology import Session, Tier, Topology
+from vdc.model.topology import Address, Session, Tier, Topology
 from vdc.testing.lies import Lie
 
 Model = tuple[dict[str, Routes], dict[str, frozenset[str]]]
@@ -25,7 +27,7 @@ class World:
         self.claimed_cut: set[tuple[str, str]] = set()
         self.down: set[str] = set()
         self.cut: set[tuple[str, str]] = set()
-        self.blocked: dict[str, frozenset[IPv4Address]] = {}
+        self.blocked: dict[str, frozenset[Address]] = {}
         self.boots = {server.name: 1 for server in topology.servers}
         self.releases = {server.name: topology.release for server in topology.servers}
         self.data: dict[str, str] = {}
@@ -71,7 +73,7 @@ class World:
             self.cut.add(cable)
         self.changed()
 
-    def block(self, server: str, addresses: Collection[IPv4Address]) -> None:
+    def block(self, server: str, addresses: Collection[Address]) -> None:
         """Drop packets between a server and these addresses; none lifts it."""
         lie = Lie.FAULT_WITHOUT_EFFECT if addresses else Lie.NEVER_HEALS
         if lie not in self.lies:
@@ -91,11 +93,10 @@ class World:
     def routes(self, device: str) -> Routes:
         """Return the kernel table of a device."""
         routes = self._model()[0].get(device, {})
-        if Lie.NEXT_HOP_MISSING not in self.lies or device != self._liar():
-            return routes
-        return {prefix: frozenset(sorted(hops)[:1]) for prefix, hops in routes.items()}
+        width = 1 if Lie.NEXT_HOP_MISSING in self.lies and device == self._liar() else self.topology.routing.ecmp
+        return {prefix: frozenset(sorted(hops)[:width]) for prefix, hops in routes.items()}
 
-    def reaches(self, source: str, address: IPv4Address) -> bool:
+    def reaches(self, source: str, address: Address) -> bool:
         """Return whether packets from a device get to an address and back."""
         target = self._owner(address)
         if {source, target} & self.down or self._is_blocked(source, target):
@@ -108,10 +109,10 @@ class World:
         return source == target or any(address in prefix for table in tables for prefix in self.routes(table))
 
     def serving(self) -> frozenset[str]:
-        """Return the servers that can serve: up, not cut off, and more than half of all."""
-        well = {server.name for server in self.topology.servers if server.name not in self.down}
+        """Return the members that can serve: up, not cut off, and more than half of all."""
+        well = {server.name for server in self.topology.members if server.name not in self.down}
         group = frozenset(name for name in well if not self.blocked.get(name))
-        return group if 2 * len(group) > len(self.topology.servers) else frozenset()
+        return group if 2 * len(group) > len(self.topology.members) else frozenset()
 
     def _booted(self, device: str) -> None:
         if device not in self.boots:
@@ -122,14 +123,14 @@ class World:
             self.data.clear()
 
     def _state(self, session: Session, *, up: bool) -> SessionState:
-        liar = session is self._spec(self._liar())[0]
+        liar = session is next(iter(self._spec(self._liar())), None)
         established = up and not (liar and Lie.SESSION_DOWN in self.lies)
         bfd = established and not (liar and Lie.BFD_DOWN in self.lies)
         return SessionState(
             name=session.name,
             peer=session.peer,
             bgp="Established" if established else "Connect",
-            bfd="Up" if bfd else "Down",
+            bfd=None if self.topology.bfd_of(session) is None else "Up" if bfd else "Down",
         )
 
     def _liar(self) -> str:
@@ -147,17 +148,22 @@ class World:
             for address in self.blocked.get(device, ())
         )
 
-    def _owner(self, address: IPv4Address) -> str:
-        for server in self.topology.servers:
-            if address in {server.node.ip, *(port.address.ip for port in server.ports)}:
-                return server.name
-        for router in self.topology.routers:
-            if address in {router.loopback.ip, *(end.address.ip for end in router.interfaces)}:
-                return router.name
-        for external in self.topology.externals:
-            if address == external.address.ip:
-                return external.name
+    def _owner(self, address: Address) -> str:
+        for name, addresses in self._addresses():
+            if address in addresses:
+                return name
         raise KeyError(f"nobody has the address {address}")
+
+    def _addresses(self) -> Iterator[tuple[str, frozenset[Address]]]:
+        for server in self.topology.servers:
+            ports = (address for port in server.ports for address in port.addresses)
+            yield server.name, frozenset(each.ip for each in (*server.nodes, *server.announces, *ports))
+        for router in self.topology.routers:
+            ends = (address for end in router.interfaces for address in end.addresses)
+            yield router.name, frozenset(each.ip for each in (*router.loopbacks, *ends))
+        for external in self.topology.externals:
+            ends = (address for end in external.further for address in end.addresses)
+            yield external.name, frozenset(each.ip for each in (*external.addresses, *ends))
 
     def _model(self) -> Model:
         state = (frozenset(self.down), frozenset(self.cut))
@@ -168,15 +174,11 @@ class World:
         return self._models[state]
 
 
-def addresses_in(text: str) -> frozenset[IPv4Address]:
-    """Return every IPv4 address that a text names, in the order of no importance."""
-    words = text.replace(",", " ").split()
-    return frozenset(IPv4Address(word) for word in words if word.count(".") == 3 and _is_address(word))
+def addresses_in(text: str) -> frozenset[Address]:
+    """Return every address that a text names, in no order that matters."""
+    return frozenset(chain.from_iterable(map(_address, text.replace(",", " ").split())))
 
 
-def _is_address(word: str) -> bool:
-    try:
-        IPv4Network(word)
-    except ValueError:
-        return False
-    return True
+def _address(word: str) -> Iterator[Address]:
+    with suppress(ValueError):
+        yield ip_address(word)

@@ -6,7 +6,7 @@ tar -x -f /dev/vdc -C /
 echo link set eth0 address 02:8d:04:b2:95:80
 echo link set eth1 address 02:4d:26:f1:3b:c3
 # a template has what is the same in all of them
-grep -v "^link add" /etc/vdc/network
+grep -v -e "^link add" -e "^link set eth[0-9]* name" /etc/vdc/network
 } | /bin/ip -batch -
 birdc configure
 /bin/date --set=@1767225600.500
@@ -17,6 +17,8 @@ echo 00000000-0000-0000-0000-000000000001 > /run/vdc/boot_id
 echo d9e4ab3d-d3b8-5ea4-88f9-f0b65dcd8c1b > /run/vdc/product_uuid
 mount --bind /run/vdc/boot_id /proc/sys/kernel/random/boot_id
 mount --bind /run/vdc/product_uuid /sys/devices/virtual/dmi/id/product_uuid
+echo a9651ae900a6bfc7566071de84eaff22fa0826f4 > /run/vdc/product_serial
+mount --bind /run/vdc/product_serial /sys/devices/virtual/dmi/id/product_serial
 mount -t ext4 -o noatime,discard /dev/vdb /data
 # what one guest drew after it was frozen must not be drawn by another (random(4): RNDRESEEDCRNG)
 perl -e 'open(my $r, ">", "/dev/urandom") or die; syswrite($r, pack("H*", "0001020304050607")); ioctl($r, 0x5207, 0) or die'

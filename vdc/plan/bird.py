@@ -1,0 +1,115 @@
+"""What BIRD is told: the configuration of routers and of servers, to the semantics of `vdc.model.routing`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from vdc.model.topology import Address, Interface, Prefix, Router, Server, Session, Topology
+from vdc.plan.context import PlanContext
+from vdc.plan.render import render
+from vdc.plan.timers import between_routers, to_servers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """One IP `version` of a BIRD: what it announces of its own, and the address that its packets come from.
+
+    What is in `unreachable` prefixes is refused by the kernel unless there is a longer route.
+    """
+
+    version: int
+    originated: tuple[Prefix, ...]
+    source: Address | None
+    unreachable: tuple[Prefix, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What BIRD calls it."""
+        return f"ipv{self.version}"
+
+
+def router_config(router: Router, topology: Topology, context: PlanContext) -> str:
+    """Return the bird.conf of a router."""
+    routing = topology.routing
+    fabric = [session for session in router.sessions if not session.peer_is_server]
+    servers = [session for session in router.sessions if session.peer_is_server]
+    between, towards = between_routers(routing, len(topology.links)), to_servers(routing, context.slowness)
+    internet = topology.internet
+    return render(
+        "bird-router.conf.j2",
+        router=router,
+        routing=routing,
+        log=context.bird_file(router.name, "log"),
+        channels=_router_channels(router, topology),
+        interfaces=["lo", *_originating(router)],
+        default_via=internet.gateway.ip if internet and internet.border == router.name else None,
+        exposed=any(session.exposed for session in fabric),
+        unnumbered=any(session.peer.version == 6 for session in fabric),
+        fabric=fabric,
+        fabric_timers=between,
+        servers=[(session, _own(topology.server(session.peer_device))) for session in servers],
+        server_timers=towards,
+        internal=any(session.internal for session in servers),
+        refusing_asn=_shared_asn(fabric),
+        bfd=bool((fabric and between.bfd_interval) or (servers and towards.bfd_interval)),
+    )
+
+
+def server_config(server: Server, topology: Topology, context: PlanContext) -> str:
+    """Return the bird.conf of a server."""
+    own = _own(server)
+    return render(
+        "bird-server.conf.j2",
+        server=server,
+        routing=topology.routing,
+        channels=[
+            Channel(
+                version=version,
+                originated=own[version],
+                source=_first(server.nodes, version),
+                unreachable=_of(server.pods, version),
+            )
+            for version in topology.versions
+        ],
+        timers=to_servers(topology.routing, context.slowness),
+    )
+
+
+def _router_channels(router: Router, topology: Topology) -> list[Channel]:
+    announced = (*(loopback.network for loopback in router.loopbacks), *router.originates)
+    return [
+        Channel(
+            version=version,
+            originated=_of(announced, version),
+            source=_first(router.loopbacks, version),
+            unreachable=_of(router.aggregates, version),
+        )
+        for version in topology.versions
+    ]
+
+
+def _originating(router: Router) -> list[str]:
+    """Return the interfaces whose prefixes a router announces, as long as they have a carrier."""
+    announced = set(router.originates)
+    return [end.interface for end in router.interfaces if not announced.isdisjoint(a.network for a in end.addresses)]
+
+
+def _shared_asn(sessions: Sequence[Session]) -> int | None:
+    """Return the AS number of all these neighbours, if they share one: they refuse every path with it in it."""
+    found = {session.peer_asn for session in sessions}
+    return found.pop() if len(found) == 1 < len(sessions) else None
+
+
+def _own(server: Server) -> Mapping[int, tuple[Prefix, ...]]:
+    """Return all that a server may announce, by IP version."""
+    prefixes = (*(address.network for address in (*server.nodes, *server.announces)), *server.pods)
+    return {version: _of(prefixes, version) for version in (4, 6)}
+
+
+def _of(prefixes: Iterable[Prefix], version: int) -> tuple[Prefix, ...]:
+    return tuple(prefix for prefix in prefixes if prefix.version == version)
+
+
+def _first(addresses: Iterable[Interface], version: int) -> Address | None:
+    return next((address.ip for address in addresses if address.version == version), None)
