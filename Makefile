@@ -68,7 +68,7 @@ unit: $(BIN)/vdc ## unit and golden tests, without root, in about a minute
 		--junitxml=$(REPORTS)/unit.xml
 
 .PHONY: bench
-bench: setup ## how fast it all is, beside what it must be; 8 minutes, alone on the host (root)
+bench: setup ## how fast it all is, beside what it must be; 10 minutes, alone on the host (root)
 	@$(HANDING_BACK) $(BIN)/vdc bench --json runs/bench.json
 
 .PHONY: up
