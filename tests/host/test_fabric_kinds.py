@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.host.conftest import TOPOLOGIES, Command, root_links, traces
-from vdc.datacenter import lifecycle
+from vdc.datacenter import checkpoint, fork, lifecycle
 from vdc.datacenter.api import Runner
 from vdc.datacenter.convergence import differences, wait_converged
 from vdc.datacenter.live import LiveDataCenter
@@ -302,6 +302,49 @@ def test_the_internet_is_reached_through_nat_and_nothing_is_left_outside(
         expect_reaches(dc.routers["rack0-tor0"], ip_address(world))
         assert outside() != untouched
     assert outside() == untouched
+
+
+def test_a_fork_and_what_is_restored_have_impairments_mtu_and_the_way_to_the_internet_again(
+    world: str, settings: Settings, tmp_path: Path
+) -> None:
+    text = """\
+family: dual
+fabric: {spines: 2, tors: 1, links: unnumbered, mtu: 4000}
+racks: [{count: 2}]
+internet: {nat: true, namespace: t-world}
+links:
+  - {between: [spine0, rack0-tor0], loss: 20%, towards: rack0-tor0}
+  - {between: [spine1, rack1-tor0], rate: 8Mbit}
+"""
+    steps = Steps()
+
+    def look(dc: LiveDataCenter) -> str:
+        expect_reaches(dc.routers["rack1-tor0"], ip_address(world))
+        spine, tor = dc.routers["spine1"], dc.routers["rack0-tor0"]
+        queue = spine.run(["tc", "qdisc", "show", "dev", "rack1-tor0"]).stdout
+        return "".join(
+            (
+                re.sub(r"tbf [0-9a-f]+:", "tbf", queue),
+                tor.run(["nft", "list", "ruleset"]).stdout,
+                re.sub(r"@if\d+", "", spine.run(["ip", "-br", "-6", "addr", "show", "scope", "link"]).stdout),
+                *re.findall(r"mtu \d+", spine.run(["ip", "link", "show", "dev", "rack1-tor0"]).stdout),
+            )
+        )
+
+    with running(text, "t-again", settings, tmp_path) as dc:
+        before = look(dc)
+        assert "rate 8Mbit" in before
+        assert "numgen" in before
+        assert "fe80::" in before
+        assert before.endswith("mtu 4000")
+        saved = checkpoint.save(dc, "again")
+        try:
+            other = fork.fork(saved, "t-other", settings, steps)
+            assert look(other) == before
+            assert look(fork.restore(saved, settings, steps)) == before
+        finally:
+            lifecycle.down("t-other", settings, steps)
+    checkpoint.remove("t-again", "again", settings)
 
 
 def test_without_the_word_in_the_file_there_is_no_way_to_the_internet(

@@ -33,7 +33,7 @@ def frozen(settings: Settings, vdc: Command, ssd: Path) -> Iterator[LiveDataCent
     assert list(ssd.iterdir()) == []
     for saved in checkpoint.checkpoints(settings):
         if saved.name == "frozen":
-            checkpoint.discard(saved.directory)
+            checkpoint.remove(saved.name, saved.tag, settings)
 
 
 def test_a_clone_has_numa_nodes_volumes_and_uefi(frozen: LiveDataCenter) -> None:
