@@ -38,14 +38,15 @@ def wait_converged(
     `down` are devices that are off, `cut` cables that are unplugged. On every other device exactly the
     expected BGP sessions are Established, with BFD (RFC 5880) Up, and its kernel table holds exactly the
     expected BGP routes with exactly the expected next hops: a route or a next hop too many is as wrong as one
-    too few. The default `timeout` is 30 s and what the size of the fabric takes for routers alone, else 60 s scaled
+    too few. The default `timeout` is 30 s and what the size of the fabric takes; with servers not less than 60 s scaled
     by the host's slowness.
 
     Raises:
         WaitTimeout: naming the first few differences.
     """
     living = [name for name in dc.servers if name not in down]
-    default = deadline(dc, _SERVER_SECONDS) if living else (fabric_seconds(dc.topology) if dc.slowness else 0.0)
+    routers = fabric_seconds(dc.topology) if dc.slowness else 0.0
+    default = max(routers, deadline(dc, _SERVER_SECONDS)) if living else routers
     start = time.monotonic()
     allowed = default if timeout is None else timeout
     wait_for(
@@ -163,15 +164,11 @@ class _Convergence:
     def _wanted(self, name: str) -> _Wanted:
         if name not in self._wants:
             peers = self._peers.get(name, frozenset())
-            routing, server = self._dc.topology.routing, name in self._dc.servers
+            topology = self._dc.topology
             sessions = [each for each in sessions_of(self._dc, name) if each.peer_device in peers]
             self._wants[name] = _Wanted(
                 peers={each.peer: each.peer_device for each in sessions},
-                without_bfd=frozenset(
-                    each.peer
-                    for each in sessions
-                    if (routing.server_bfd if server or each.peer_is_server else routing.bfd) is None
-                ),
+                without_bfd=frozenset(each.peer for each in sessions if topology.bfd_of(each) is None),
             )
         return self._wants[name]
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from graphlib import TopologicalSorter
 from pathlib import Path
 from subprocess import SubprocessError  # noqa: TID251 - the type only; vdc.shell starts processes
@@ -48,7 +49,7 @@ from vdc.plan.resources import (
 from vdc.settings import Settings
 from vdc.shell import daemon, in_namespace, run
 
-_BIRD_SECONDS = 30.0  # while hundreds of others start to talk
+_BIRD_SECONDS, _BIRD_SHARE = 10.0, 0.02  # for one alone, and for each that begins to talk beside it
 _BIRD_WORKERS = 2
 _DISK_WORKERS = 4
 
@@ -87,7 +88,7 @@ def start_bird(bird: Bird, *, recover: bool = False) -> None:
 
     To `recover` is to go on with the routes that the kernel still has (RFC 4724, 4.1).
     """
-    _start_birds([bird], recover=recover)
+    _start_birds([bird], timeout=_BIRD_SECONDS, recover=recover)
 
 
 @contextmanager
@@ -111,11 +112,12 @@ def _birds(birds: Sequence[Bird], _build: Build) -> None:
         path = Path(bird.config_path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(bird.config)
+    start = partial(_start_birds, timeout=_BIRD_SECONDS + _BIRD_SHARE * len(birds))
     with ThreadPoolExecutor(_BIRD_WORKERS) as pool:
-        list(pool.map(_start_birds, (birds[first::_BIRD_WORKERS] for first in range(_BIRD_WORKERS))))
+        list(pool.map(start, (birds[first::_BIRD_WORKERS] for first in range(_BIRD_WORKERS))))
 
 
-def _start_birds(birds: Sequence[Bird], *, recover: bool = False) -> None:
+def _start_birds(birds: Sequence[Bird], *, timeout: float, recover: bool = False) -> None:
     """Start BIRDs from a thread that goes from namespace to namespace, which costs less than a command that does."""
     by_netns = {bird.netns: bird for bird in birds}
 
@@ -123,7 +125,7 @@ def _start_birds(birds: Sequence[Bird], *, recover: bool = False) -> None:
         bird = by_netns[netns]
         Path(bird.control).unlink(missing_ok=True)
         command = ["bird", *(["-R"] if recover else []), "-c", bird.config_path, "-s", bird.control]
-        run(command, timeout=_BIRD_SECONDS, where=bird.router)
+        run(command, timeout=timeout, where=bird.router)
 
     namespaces.inside_each(by_netns, start)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from ipaddress import ip_network
 from itertools import combinations
-from typing import Final
+from typing import Final, get_args
 
 from vdc.model import addressing
 from vdc.model.checks.base import Finding, Survey
@@ -13,19 +13,7 @@ from vdc.model.spec import EXPOSED, PoolName, Pools6Spec, PoolsSpec
 from vdc.model.topology import Prefix, Tier
 from vdc.model.yamltree import Path
 
-POOLS: Final[tuple[PoolName, ...]] = (
-    "link",
-    "loopback",
-    "segment",
-    "node",
-    "pod",
-    "service",
-    "external",
-    "operation",
-    "oob",
-    "internet",
-    *EXPOSED,
-)
+POOLS: Final[tuple[PoolName, ...]] = get_args(PoolName)
 
 _SPECIAL: Final = {
     "loopback addresses": (ip_network("127.0.0.0/8"), ip_network("::1/128")),
