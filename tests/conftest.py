@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from tests.web import Server
 from vdc.cluster.etcd import EtcdCluster, EtcdDeployer
 from vdc.datacenter.api import DataCenter
 from vdc.testing.loopback import LoopbackDataCenter
@@ -48,6 +50,23 @@ def short_path() -> Iterator[Path]:
     """A folder like `tmp_path`, whose path leaves room for that of a socket."""
     with tempfile.TemporaryDirectory(prefix="vdc-") as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Starts web servers of one file each."""
+    servers: list[Server] = []
+
+    def start(content: bytes, **how: object) -> Server:
+        server = Server(content, **how)  # type: ignore[arg-type]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ def test_the_environment_decides() -> None:
         "VDC_QUOTA": "20GiB",
         "VDC_ADMISSION_WAIT": "30",
         "VDC_VCPUS_PER_CORE": "2",
+        "VDC_RELEASES": "/r",
+        "VDC_RELEASE_MIRROR": "http://mirror/k8s",
     }
     assert Settings.from_environment(environment) == Settings(
         state_dir=Path("/a"),
@@ -30,6 +32,8 @@ def test_the_environment_decides() -> None:
         quota=20 * 1024 * MIB,
         admission_wait=30,
         vcpus_per_core=2,
+        releases=Path("/r"),
+        release_mirror="http://mirror/k8s",
     )
 
 
@@ -47,3 +51,10 @@ def test_a_size_is_bytes_or_has_a_unit(text: str, size: int) -> None:
 def test_what_is_none_is_refused_with_its_name_and_value(name: str, value: str) -> None:
     with pytest.raises(InputError, match=f"{name}={value} is not a"):
         Settings.from_environment({name: value})
+
+
+def test_what_is_no_url_and_no_absolute_path_is_named() -> None:
+    with pytest.raises(InputError, match="VDC_RELEASE_MIRROR=mirror is not a URL"):
+        Settings.from_environment({"VDC_RELEASE_MIRROR": "mirror"})
+    with pytest.raises(InputError, match="VDC_RELEASES=mine is not an absolute path"):
+        Settings.from_environment({"VDC_RELEASES": "mine"})

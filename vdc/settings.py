@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, overload
 
 from vdc.errors import InputError
 
@@ -15,6 +15,7 @@ STATE_DIR = Path("/var/lib/vdc")
 CACHE_DIR = Path("/var/cache/vdc")
 
 _SIZE = re.compile(r"(\d+) ?([KMGT]?)(?:iB)?")
+_URL = re.compile(r"https?://[^/\s]+(/\S*)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,8 @@ class Settings:
     accelerator's figures). `debian_mirror` names a mirror to build images from instead of Debian's. `quota` is how many
     bytes of disk one data centre may come to take. A start that does not fit beside the other data centres waits
     `admission_wait` seconds at most. `vcpus_per_core` is how many virtual CPUs of all of them may share a core, if not
-    what is right for the accelerator.
+    what is right for the accelerator. `releases` is a folder of release files besides those of the checkout,
+    `release_mirror` a URL that replaces scheme and host of whatever a release fetches.
     """
 
     state_dir: Path = STATE_DIR
@@ -34,6 +36,8 @@ class Settings:
     quota: int | None = None
     admission_wait: float = 0.0
     vcpus_per_core: int | None = None
+    releases: Path | None = None
+    release_mirror: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -49,14 +53,31 @@ class Settings:
             quota=_size(env, "VDC_QUOTA"),
             admission_wait=_number(env, "VDC_ADMISSION_WAIT") or 0.0,
             vcpus_per_core=_number(env, "VDC_VCPUS_PER_CORE"),
+            releases=_directory(env, "VDC_RELEASES", None),
+            release_mirror=_url(env, "VDC_RELEASE_MIRROR"),
         )
 
 
-def _directory(env: Mapping[str, str], name: str, default: Path) -> Path:
-    path = Path(env.get(name) or default)
-    if not path.is_absolute():
+@overload
+def _directory(env: Mapping[str, str], name: str, default: Path) -> Path: ...
+
+
+@overload
+def _directory(env: Mapping[str, str], name: str, default: None) -> Path | None: ...
+
+
+def _directory(env: Mapping[str, str], name: str, default: Path | None) -> Path | None:
+    path = Path(env[name]) if env.get(name) else default
+    if path is not None and not path.is_absolute():
         raise InputError(f"{name}={path} is not an absolute path", hint=f"{name}={path.absolute()}")
     return path
+
+
+def _url(env: Mapping[str, str], name: str) -> str | None:
+    text = env.get(name) or None
+    if text is not None and not _URL.fullmatch(text):
+        raise InputError(f"{name}={text} is not a URL", hint=f"{name}=http://mirror.example.org/releases")
+    return text
 
 
 def _number(env: Mapping[str, str], name: str) -> int | None:

@@ -8,16 +8,15 @@ import hashlib
 import json
 import lzma
 import os
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.model.strategies import small
+from tests.web import Server
 from vdc.errors import HostError, InputError
 from vdc.host import user_images
 from vdc.model.topology import Hardware, Topology, UserImage, Volume
@@ -30,58 +29,6 @@ pytestmark = pytest.mark.skipif(find("qemu-img") is None, reason="qemu-img is no
 
 CONTENT = b"a disk".ljust(3 << 20, b"\0") + b"end".ljust(512, b"\0")
 PACK: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
-
-
-class Server(ThreadingHTTPServer):
-    """Sends one file, in as many pieces as it breaks off; notes from where on it was asked for it."""
-
-    def __init__(self, content: bytes, *, breaks: int = 0, ranges: bool = True) -> None:
-        self.content, self.breaks, self.ranges = content, breaks, ranges
-        self.asked: list[str | None] = []
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/disk.img"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        wanted = self.headers["Range"]
-        self.server.asked.append(wanted)
-        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.server.ranges else 0
-        if start >= len(self.server.content):
-            self.send_error(416)
-            return
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(self.server.content) - start))
-        self.end_headers()
-        end = len(self.server.content)
-        if self.server.breaks:
-            self.server.breaks -= 1
-            end = start + (end - start) // 2
-        self.wfile.write(self.server.content[start:end])
-
-    def log_message(self, *_: object) -> None:
-        """Nobody wants to know."""
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., Server]]:
-    servers: list[Server] = []
-
-    def start(content: bytes, **how: object) -> Server:
-        server = Server(content, **how)  # type: ignore[arg-type]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        return server
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from vdc.plan.images import IMAGES, Image
+from vdc.model.release import Release
+from vdc.model.releases import catalogue, release
+from vdc.plan.images import IMAGES, Image, image_of
 
 LEAN = [image for image in IMAGES.values() if not image.stock]
 EVERY = pytest.mark.parametrize("image", IMAGES.values(), ids=lambda image: image.name)
@@ -58,3 +60,47 @@ def test_a_changed_recipe_is_another_image() -> None:
     ]
     assert len({image.digest, *(other.digest for other in others)}) == 1 + len(others)
     assert replace(image, cmdline="", boot_seconds=9.0).digest == image.digest
+
+
+def changed(release: Release, name: str, **changes: object) -> Release:
+    """Return a release with another component of that name."""
+    components = (replace(each, **changes) if each.name == name else each for each in release.components)  # type: ignore[arg-type]
+    return replace(release, components=tuple(components))
+
+
+@pytest.mark.parametrize("name", catalogue())
+def test_an_image_has_the_packages_of_its_release(name: str) -> None:
+    image = IMAGES[name]
+    for component in release(name).components:
+        assert set(component.packages) <= set(image.packages)
+    assert list(image.packages) == sorted(set(image.packages))
+    assert image.suite == {"debian-12": "bookworm", "debian-13": "trixie"}[release(name).os]
+
+
+def test_a_release_that_differs_is_another_image() -> None:
+    before = release("kubernetes-1.20")
+    (source,) = (each.source for each in before.components if each.source)
+    others = [
+        changed(before, "etcd", version="3.5"),
+        changed(before, "kubernetes", source=replace(source, version="1.20.3")),
+        changed(before, "tools", packages=("python3",)),
+        replace(before, components=before.components[:-1]),
+    ]
+    assert len({image_of(each).digest for each in (before, *others)}) == 1 + len(others)
+
+
+def test_where_a_file_comes_from_does_not_change_an_image() -> None:
+    before = release("kubernetes-1.35")
+    (component,) = (each for each in before.components if each.name == "kubernetes")
+    (file,) = component.files
+    mirrored = changed(before, "kubernetes", files=(replace(file, url="https://mirror.example.org/x"),))
+    assert image_of(mirrored).digest == image_of(before).digest
+    other = changed(before, "kubernetes", files=(replace(file, digest="sha512:0"),))
+    assert image_of(other).digest != image_of(before).digest
+
+
+def test_a_release_with_kubernetes_has_room_and_lets_the_cluster_bring_its_units() -> None:
+    plain, kubernetes = IMAGES["debian-12"], IMAGES["kubernetes-1.20"]
+    assert kubernetes.size > 2 * plain.size
+    assert "etcd.service" in plain.masked
+    assert {"etcd.service", "containerd.service", "haproxy.service"}.isdisjoint(kubernetes.masked)

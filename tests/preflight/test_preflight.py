@@ -18,9 +18,11 @@ from vdc.host.preflight import (
     expect_room,
     install_hint,
     lacks,
+    needs,
 )
 from vdc.model.expand import expand
 from vdc.model.load import load
+from vdc.model.releases import release
 from vdc.plan.plan import Plan, PlanContext, make_plan
 from vdc.settings import Settings
 
@@ -113,6 +115,15 @@ def test_too_little_disk_is_told_for_data_centres_and_for_images() -> None:
         f"too little disk for data centres: needs {SMALL.disk // MIB} MiB, 100 of 100 MiB are left",
         "too little disk for images: needs 3072 MiB, 100 MiB are free",
     )
+
+
+def test_a_source_that_must_be_built_needs_room() -> None:
+    kubernetes = plan_of("k8s-small.yml")
+    (source,) = (each.source for each in release("kubernetes-1.20").components if each.source)
+    images = frozenset({"debian-12"})
+    assert needs(kubernetes, images=images).cache == 9 * GIB
+    assert needs(kubernetes, images=images, built=frozenset({source.digest})).cache == 3 * GIB
+    assert needs(kubernetes, images=images | {"kubernetes-1.20"}).cache == 0
 
 
 def test_a_kernel_without_a_kind_of_link_is_told() -> None:

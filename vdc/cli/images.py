@@ -9,7 +9,8 @@ import typer
 from vdc.cli.context import need_root, pick, steps
 
 Release = Annotated[
-    str | None, typer.Argument(metavar="[RELEASE]", help="A release, such as debian-12; by default all.")
+    str | None,
+    typer.Argument(metavar="[RELEASE]", help="A release, such as debian-12; by default those all of packages."),
 ]
 
 
@@ -32,8 +33,8 @@ def build(context: typer.Context, release: Release = None) -> None:
     from vdc.plan.images import IMAGES
 
     told = steps()
-    # what only serves to be compared with is built where it is asked for
-    usual = (name for name, image in IMAGES.items() if not image.stock)
+    # what takes minutes to build or needs more than a Debian mirror, or serves to be compared with, is asked for
+    usual = (name for name, image in IMAGES.items() if image.release is not None and image.release.only_packages)
     for each in usual if release is None else (pick("release", release, IMAGES),):
         ensure(each, settings, told)
         typer.echo(f"{each}: {IMAGES[each].directory(settings.cache_dir)}")

@@ -11,12 +11,18 @@ import json
 import lzma
 import re
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from vdc.errors import BuildError, HostError
+from vdc.host import artifacts, debian
+from vdc.host.artifacts import Artifact
 from vdc.host.locks import exclusive
+from vdc.model.release import Release
 from vdc.plan.images import IMAGES, Image
+from vdc.plan.oci import CONTAINER_IMAGES, archive
 from vdc.settings import Settings
 from vdc.shell import run, run_logged
 from vdc.steps import Steps
@@ -47,12 +53,18 @@ exec $bb switch_root /root /sbin/init
 
 _BUILD_SECONDS = 1800.0
 
+RELEASE_FILE: Final = "usr/lib/vdc/release.json"
+"""What a guest says of itself: the release, what it is built on, and the exact version of each component."""
+CONTAINERS: Final = "usr/lib/vdc/images"
+"""Where a guest has its container images, as OCI archives."""
+
 
 def ensure(release: str, settings: Settings, steps: Steps) -> None:
     """Build the image of `release` unless the cache has it whole; a damaged one is built again.
 
     Raises:
-        HostError: mmdebstrap or another tool failed; names the log.
+        InputError: a file of this host that the release has is not there, or not what its digest says.
+        HostError: mmdebstrap or another tool failed; names the log. Something could not be fetched or built.
     """
     image = IMAGES[release]
     directory = image.directory(settings.cache_dir)
@@ -60,8 +72,9 @@ def ensure(release: str, settings: Settings, steps: Steps) -> None:
     with exclusive(directory.parent / f".{image.name}.lock"):
         if complete(image, settings.cache_dir):
             return
+        brought = artifacts.ensure(image.release, settings, steps) if image.release is not None else ()
         with steps.step(f"build image {release}"):
-            _build(image, settings)
+            _build(image, brought, settings)
 
 
 def complete(image: Image, cache: Path) -> bool:
@@ -78,9 +91,10 @@ def clean(settings: Settings) -> None:
     for work in (settings.cache_dir / "images").glob(".*.build"):
         with suppress(BlockingIOError), exclusive(work.with_suffix(".lock"), wait=False):
             shutil.rmtree(work)
+    artifacts.clean(settings)
 
 
-def _build(image: Image, settings: Settings) -> None:
+def _build(image: Image, brought: tuple[Artifact, ...], settings: Settings) -> None:
     directory = image.directory(settings.cache_dir)
     work = directory.parent / f".{image.name}.build"
     log = directory.parent / f"{image.name}.log"
@@ -91,9 +105,11 @@ def _build(image: Image, settings: Settings) -> None:
     log.unlink(missing_ok=True)
     root = work / "root"
     try:
-        _bootstrap(image, root, settings.debian_mirror, log)
+        variant = "important" if image.stock else "minbase"
+        debian.bootstrap(root, image.suite, image.packages, variant=variant, mirror=settings.debian_mirror, log=log)
         _customise(image, root)
         packages = _package_versions(root)
+        components = _bring(image.release, brought, packages, root) if image.release is not None else {}
         kernel = _newest_kernel(root)
         shutil.copy(root / "boot" / f"vmlinuz-{kernel}", work / "vmlinuz")
         if image.stock:
@@ -111,60 +127,12 @@ def _build(image: Image, settings: Settings) -> None:
         "digest": image.digest,
         "kernel": kernel,
         "packages": packages,
+        "components": components,
         "sizes": {name: (work / name).stat().st_size for name in names},
         "sha256": {name: _sha256(work / name) for name in names},
     }
     (work / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True))
     work.rename(directory)
-
-
-def _bootstrap(image: Image, root: Path, mirror: str | None, log: Path) -> None:
-    """Run mmdebstrap in mount and process namespaces of its own: killed at any moment, it leaves only files."""
-    options = [
-        "--mode=root",
-        f"--variant={'important' if image.stock else 'minbase'}",
-        f"--include={','.join(image.packages)}",
-        "--dpkgopt=path-exclude=/usr/share/doc/*",
-        "--dpkgopt=path-exclude=/usr/share/man/*",
-        "--dpkgopt=path-exclude=/usr/share/locale/*",
-    ]
-    run_logged(
-        [
-            *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--"),
-            *("mmdebstrap", *options, image.suite, str(root), *_sources(image.suite, mirror)),
-        ],
-        log=log,
-        timeout=_BUILD_SECONDS,
-    )
-
-
-def _sources(suite: str, mirror: str | None) -> list[str]:
-    """Return apt sources of a suite with its updates, from the mirrors this host uses itself.
-
-    Without any, where the host is not a Debian, mmdebstrap takes Debian's own, with the same suites.
-    """
-    mirrors = _host_mirrors()
-    main = mirror or mirrors.get("debian")
-    if main is None:
-        return []
-    lines = [f"deb {main} {each} main" for each in (suite, f"{suite}-updates")]
-    security = mirrors.get("debian-security")
-    return [*lines, f"deb {security} {suite}-security main"] if security else lines
-
-
-def _host_mirrors() -> dict[str, str]:
-    """Return the first enabled mirror of this host for each archive, by the last part of its address."""
-    folder = Path("/etc/apt/sources.list.d")
-    files = (Path("/etc/apt/sources.list"), *sorted(folder.glob("*.list")), *sorted(folder.glob("*.sources")))
-    found: dict[str, str] = {}
-    for path in files:
-        stanzas = path.read_text(encoding="utf-8").split("\n\n") if path.is_file() else ()
-        for stanza in stanzas:
-            if re.search(r"^Enabled:\s*no", stanza, flags=re.MULTILINE | re.IGNORECASE):
-                continue
-            for uri in re.findall(r"^(?:URIs:|deb(?: \[.*?\])?)\s+(\S+)", stanza, flags=re.MULTILINE):
-                found.setdefault(uri.rstrip("/").rpartition("/")[2], uri)
-    return found
 
 
 def _customise(image: Image, root: Path) -> None:
@@ -187,6 +155,48 @@ def _customise(image: Image, root: Path) -> None:
         ["passwd", "--delete", "root"],  # the console is the way in when all else fails
     ):
         run(["chroot", str(root), *command], timeout=60)
+
+
+def _bring(
+    release: Release, brought: tuple[Artifact, ...], packages: Mapping[str, str], root: Path
+) -> Mapping[str, str]:
+    """Add what is of no package, and what the guest says of itself; return the exact version of each component."""
+    for artifact in brought:
+        artifacts.install(artifact, root)
+    components = versions(release, packages)
+    containers = root / CONTAINERS
+    containers.mkdir(parents=True)
+    if release.kubernetes is not None:
+        busybox = (root / "bin/busybox").read_bytes()
+        for name, container in CONTAINER_IMAGES.items():
+            (containers / f"{name}.tar").write_bytes(archive(container, busybox))
+    said = {"name": release.name, "os": release.os, "components": components}
+    (root / RELEASE_FILE).write_text(json.dumps(said, indent=1) + "\n")
+    return components
+
+
+def versions(release: Release, packages: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the exact version of each component that has one, given the versions of all packages.
+
+    That of a package is the upstream part of its own. Raises BuildError: the mirror has another one than the release
+    asks for.
+    """
+    found: dict[str, str] = {}
+    for component in release.components:
+        if not component.version:
+            continue
+        exact = component.version
+        if component.packages:
+            package = component.packages[-1]
+            exact = debian.upstream(packages[package])
+            if not f"{exact}.".startswith(f"{component.version}."):
+                raise BuildError(
+                    f"release {release.name}",
+                    f"it asks for {component.name} {component.version}, and Debian has {package} {packages[package]}",
+                    hint=f"change the version in {release.file}",
+                )
+        found[component.name] = exact
+    return found
 
 
 def _strip_units(root: Path) -> None:

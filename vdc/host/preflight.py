@@ -40,6 +40,7 @@ PACKAGES: Mapping[str, str] = MappingProxyType(
         "mke2fs": "e2fsprogs",
         "mmdebstrap": "mmdebstrap",
         "cpio": "cpio",
+        "tar": "tar",
         "gpg": "gpg",
         "chroot": "coreutils",
         "ssh": "openssh-client",
@@ -51,7 +52,7 @@ PACKAGES: Mapping[str, str] = MappingProxyType(
 FABRIC_TOOLS = frozenset({"ip", "nsenter", "unshare", "setpriv", "setsid", "ping", "bird", "birdc"})
 SERVER_TOOLS = frozenset({"qemu-system-x86_64", "qemu-img", "libvirtd", "mount", "mke2fs"})
 # without gpg, mmdebstrap does not find out which key signed a suite that the host's own apt does not know
-IMAGE_TOOLS = frozenset({"mmdebstrap", "gpg", "mke2fs", "cpio", "chroot"})
+IMAGE_TOOLS = frozenset({"mmdebstrap", "gpg", "mke2fs", "cpio", "chroot", "tar"})
 SEED_TOOLS = frozenset({"xorrisofs"})
 QUEUE_TOOLS = frozenset({"tc"})
 FILTER_TOOLS = frozenset({"nft"})
@@ -65,6 +66,7 @@ FLOOR = 256 * MIB
 """How many bytes of disk must be free for a running data centre to go on."""
 
 _IMAGE_SIZE = 3 * GIB  # the folder and the disk made from it, while an image is built
+_SOURCE_SIZE = 6 * GIB  # the folder in which a component is built from source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,8 @@ class HostFacts:
     """What a host has. `features` are the kinds of link its kernel makes, `cache_free` bytes in the cache.
 
     `ledger` is what data centres may still take and have. `namespaces` are the names of all network namespaces, `owned`
-    the instances that vdc knows of, `images` the releases whose image is complete in the cache.
+    the instances that vdc knows of, `images` the releases whose image is complete in the cache, `built` the digests of
+    the sources that were built.
     """
 
     tools: frozenset[str]
@@ -82,6 +85,7 @@ class HostFacts:
     namespaces: frozenset[str]
     owned: frozenset[str]
     images: frozenset[str]
+    built: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +97,8 @@ class Needs:
     cache: int
 
 
-def needs(plan: Plan, *, images: frozenset[str]) -> Needs:
-    """Return what a plan takes on a host that has these images."""
+def needs(plan: Plan, *, images: frozenset[str], built: frozenset[str] = frozenset()) -> Needs:
+    """Return what a plan takes on a host that has these images, and has built these sources."""
     guests = any(isinstance(item, Domain) for item in plan.resources)
     seeds = any(isinstance(item, SeedDisk) for item in plan.resources)
     to_build = ({item.image for item in plan.resources if isinstance(item, Overlay)} & set(IMAGES)) - images
@@ -110,13 +114,13 @@ def needs(plan: Plan, *, images: frozenset[str]) -> Needs:
     return Needs(
         tools=FABRIC_TOOLS.union(*(tools for tools, wanted in optional if wanted)),
         features=SERVER_FEATURES if guests else FABRIC_FEATURES,
-        cache=len(to_build) * _IMAGE_SIZE,
+        cache=len(to_build) * _IMAGE_SIZE + len(_sources(to_build) - built) * _SOURCE_SIZE,
     )
 
 
 def lacks(plan: Plan, host: HostFacts) -> tuple[str, ...]:
     """Return everything this host lacks to hold the plan, a sentence each; empty if it can."""
-    wanted = needs(plan, images=host.images)
+    wanted = needs(plan, images=host.images, built=host.built)
     return (
         *(f"{tool} is missing: install the package {PACKAGES[tool]}" for tool in sorted(wanted.tools - host.tools)),
         *(f"the kernel makes no {feature}" for feature in sorted(wanted.features - host.features)),
@@ -167,6 +171,7 @@ def install_hint(tools: Iterable[str]) -> str | None:
 
 def gather(settings: Settings) -> HostFacts:
     """Ask the host. Needs root to ask the kernel what links it makes; without, it counts as making none."""
+    from vdc.host.artifacts import built
     from vdc.host.images import complete
 
     tools = frozenset(tool for tool in PACKAGES if find(tool))
@@ -178,7 +183,14 @@ def gather(settings: Settings) -> HostFacts:
         namespaces=frozenset(_names(Path("/run/netns"))),
         owned=frozenset(_names(settings.state_dir)),
         images=frozenset(name for name, image in IMAGES.items() if complete(image, settings.cache_dir)),
+        built=frozenset(digest for digest in _sources(IMAGES) if built(digest, settings)),
     )
+
+
+def _sources(releases: Iterable[str]) -> frozenset[str]:
+    """Return the digests of the sources that are built for the images of some releases."""
+    components = (each for name in releases if (found := IMAGES[name].release) for each in found.components)
+    return frozenset(each.source.digest for each in components if each.source is not None)
 
 
 def _too_little(what: str, wanted: int, there: int) -> Iterator[str]:

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import hashlib
 import json
 import lzma
 import shutil
 import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import replace
-from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, cast
-from urllib.request import Request, urlopen
 
-from vdc.errors import CommandError, HostError, InputError
+from vdc.errors import CommandError, InputError
+from vdc.host.download import digest_of, fetch
 from vdc.host.locks import exclusive
 from vdc.host.volumes import described
 from vdc.model.topology import Topology, UserImage
@@ -36,10 +33,8 @@ MANIFEST: Final = "manifest.json"
 KEPT: Final = 8
 """How many images that nothing is made of at the moment stay in the cache."""
 
-_SECONDS: Final = 60.0
 _COPY_SECONDS: Final = 1800.0
 _BLOCK: Final = 1 << 18
-_ATTEMPTS: Final = 3
 
 _OPEN: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
     {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
@@ -96,7 +91,7 @@ def _ensure(image: UserImage, context: PlanContext, settings: Settings, steps: S
 def _file_digest(image: UserImage) -> str:
     path = Path(str(image.file))
     try:
-        found = _digest(path)
+        found = digest_of(path, "sha256").removeprefix("sha256:")
     except OSError as error:
         raise InputError(f"image {image.name}: {path} cannot be read: {error.strerror}") from error
     if image.sha256 is not None and found != image.sha256:
@@ -106,36 +101,8 @@ def _file_digest(image: UserImage) -> str:
 
 def _downloaded(image: UserImage, part: Path) -> Path:
     """Return the file that a URL leads to, checked; what there is of it already is not fetched again."""
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            _download(str(image.url), part)
-            break
-        except (OSError, HTTPException) as error:
-            if attempt == _ATTEMPTS:
-                raise HostError(
-                    f"image {image.name}: {image.url} cannot be fetched: {error}",
-                    hint="try again: a download goes on where it stopped",
-                ) from error
-    if (found := _digest(part)) != image.sha256:
-        part.unlink()
-        raise HostError(f"image {image.name}: {image.url} is not what its sha256 says; it is {found}")
+    fetch(str(image.url), part, digest=f"sha256:{image.sha256}", what=f"image {image.name}")
     return part
-
-
-def _download(url: str, part: Path) -> None:
-    """Add to `part` what it lacks (RFC 9110, 14). A server that does not know how sends everything again."""
-    have = part.stat().st_size if part.exists() else 0
-    request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310 - validated to be http(s)
-    try:
-        answer = cast(HTTPResponse, urlopen(request, timeout=_SECONDS))  # noqa: S310
-    except OSError as error:
-        if have and getattr(error, "code", None) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return  # it is there wholly, or is not what it should be, which its digest tells
-        raise
-    with closing(answer), part.open("ab" if answer.status == HTTPStatus.PARTIAL_CONTENT else "wb") as file:
-        shutil.copyfileobj(answer, file, _BLOCK)
-        if answer.length:  # the connection ended early
-            raise HTTPException(f"{answer.length} bytes are missing")
 
 
 def _unpack(image: UserImage, source: Path, directory: Path) -> None:
@@ -196,8 +163,3 @@ def _write_sparse(blocks: Iterable[bytes], target: Path) -> None:
             else:
                 file.write(block)
         file.truncate(file.tell())
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,7 +10,8 @@ from vdc.errors import InputError, Problem
 from vdc.imports.documents import Document, Notice
 from vdc.imports.writing import comment, write
 from vdc.model.load import parse
-from vdc.model.spec import RELEASES, TopologySpec
+from vdc.model.releases import names
+from vdc.model.spec import TopologySpec
 from vdc.model.words import suggest
 from vdc.model.yamltree import Path, show
 
@@ -116,7 +117,7 @@ def check_releases(options: Options, images: Sequence[str]) -> None:
     for image, release in options.releases.items():
         if image not in images:
             raise InputError(f'--image: there is no Image "{image}"{suggest(image, images)}')
-        if release not in RELEASES:
-            raise InputError(f'--image: unknown release "{release}"{suggest(release, RELEASES)}')
+        if release not in names():
+            raise InputError(f'--image: unknown release "{release}"{suggest(release, names())}')
     if len(set(options.releases.values())) > 1:
         raise InputError("--image: all servers have one release", hint="name the same one for every image")

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 
-RECIPE_VERSION = 3
+from vdc.model.release import Component, Os, Release
+from vdc.model.releases import STOCK, catalogue, names
+
+RECIPE_VERSION = 4
 """Raise when `vdc.host.images` builds something else from the same recipe."""
 
 _NETWORK_UNIT = """\
@@ -179,15 +183,11 @@ def _drop_in(service: str, name: str, text: str) -> tuple[str, str]:
 
 
 _PACKAGES = (
-    "bird2",
     "busybox-static",
     "dbus",
     "e2fsprogs",
-    "etcd-client",
-    "etcd-server",
     "iproute2",
     "iputils-ping",
-    "linux-image-cloud-amd64",
     "nftables",
     "openssh-server",
     "procps",
@@ -280,7 +280,8 @@ class Image:
     else is started. `modules` are loaded by the initial RAM disk, which mounts the root and the data disk, unpacks the
     config disk, and hands over to systemd. A `stock` image boots as Debian does: with Debian's initial RAM disk,
     generators and units, beside which its `wanted` are started. `boot_seconds` is what the kernel takes until it
-    misses a root disk on the host whose slowness is 1.0 (two cores, emulated).
+    misses a root disk on the host whose slowness is 1.0 (two cores, emulated). `release` tells what is not of
+    packages, too.
     """
 
     name: str
@@ -288,6 +289,7 @@ class Image:
     boot_seconds: float
     files: tuple[tuple[str, str], ...]
     stock: bool = False
+    release: Release | None = None
     size: int = 2 * 1024**3
     packages: tuple[str, ...] = _PACKAGES
     wanted: tuple[tuple[str, tuple[str, ...]], ...] = _WANTED
@@ -331,33 +333,89 @@ class Image:
 @cache
 def _digest(image: Image) -> str:
     """Asked for by every server, and the same for all."""
-    recipe = asdict(image) | {"recipe": RECIPE_VERSION}
-    for outside in ("boot_seconds", "cmdline"):
-        del recipe[outside]
-    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+    outside = ("boot_seconds", "cmdline", "release")
+    recipe = {field.name: getattr(image, field.name) for field in fields(image) if field.name not in outside}
+    components = [_identity(each) for each in image.release.components] if image.release is not None else []
+    whole = recipe | {"components": components, "recipe": RECIPE_VERSION}
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
-IMAGES: Mapping[str, Image] = MappingProxyType(
+def _identity(component: Component) -> tuple[object, ...]:
+    files = [file.identity for file in component.files]
+    return component.name, component.version, files, component.source.digest if component.source is not None else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Base:
+    """What the image of a release is built on."""
+
+    suite: str
+    boot_seconds: float
+    unconfined: str
+
+
+_BASES: Final[Mapping[Os, _Base]] = MappingProxyType(
     {
-        "debian-12": Image(name="debian-12", suite="bookworm", boot_seconds=2.0, files=_files(_UNCONFINED)),
-        "debian-13": Image(
-            name="debian-13",
+        "debian-12": _Base(suite="bookworm", boot_seconds=2.0, unconfined=_UNCONFINED),
+        "debian-13": _Base(
             suite="trixie",
             boot_seconds=2.6,
-            files=_files(f"{_UNCONFINED}ImportCredential=\n"),  # new with systemd 254
-        ),
-        # an ordinary node, to compare with
-        "debian-12-stock": Image(
-            name="debian-12-stock",
-            suite="bookworm",
-            boot_seconds=4.7,
-            stock=True,
-            packages=_STOCK_PACKAGES,
-            files=_STOCK_FILES,
-            wanted=(("sysinit.target", ("vdc-config.service", "vdc-network.service")),),
-            masked=_ETCD,
-            modules=(),
-            cmdline="root=/dev/vda rw console=ttyS0,115200 net.ifnames=0 panic=0 quiet",
+            unconfined=f"{_UNCONFINED}ImportCredential=\n",  # new with systemd 254
         ),
     }
 )
+
+_STOCK_IMAGE: Final = Image(
+    name=STOCK,
+    suite="bookworm",
+    boot_seconds=4.7,
+    stock=True,
+    packages=_STOCK_PACKAGES,
+    files=_STOCK_FILES,
+    wanted=(("sysinit.target", ("vdc-config.service", "vdc-network.service")),),
+    masked=_ETCD,
+    modules=(),
+    cmdline="root=/dev/vda rw console=ttyS0,115200 net.ifnames=0 panic=0 quiet",
+)
+
+_KUBERNETES_SIZE: Final = 6 * 1024**3
+"""Bytes: what runs pods has their images and logs on its root disk."""
+
+
+def image_of(release: Release) -> Image:
+    """Return the image of a release."""
+    base = _BASES[release.os]
+    packages = {*_PACKAGES, *(package for each in release.components for package in each.packages)}
+    image = Image(
+        name=release.name,
+        suite=base.suite,
+        boot_seconds=base.boot_seconds,
+        files=_files(base.unconfined),
+        packages=tuple(sorted(packages)),
+        release=release,
+    )
+    if release.kubernetes is None:
+        return image
+    # the cluster writes the unit of each component itself, by these names
+    return replace(image, size=_KUBERNETES_SIZE, masked=_UNUSED)
+
+
+class _Images(Mapping[str, Image]):
+    """The image of every release, made when it is first asked for: release files are read then."""
+
+    def __getitem__(self, name: str) -> Image:
+        return _image(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(names())
+
+    def __len__(self) -> int:
+        return len(names())
+
+
+@cache
+def _image(name: str) -> Image:
+    return _STOCK_IMAGE if name == STOCK else image_of(catalogue()[name])
+
+
+IMAGES: Final[Mapping[str, Image]] = _Images()
