@@ -416,3 +416,14 @@ def test_routing_is_resolved_to_what_timers_and_templates_need() -> None:
         "racks: [{}]\nrouting: {bfd: {interval: 400ms}, server_bfd: {enabled: false}, hold: 30s, ecmp: 8}\n"
     ).routing
     assert (routing.bfd and routing.bfd.interval, routing.server_bfd, routing.hold, routing.ecmp) == (0.4, None, 30, 8)
+
+
+def test_a_kubernetes_has_its_control_plane_and_its_pools() -> None:
+    topology = expand(load(FOLDER / "k8s.yml"))
+    kubernetes = topology.kubernetes
+    assert kubernetes is not None
+    assert kubernetes.control_planes == ("rack0-cp0", "rack1-cp0", "rack2-cp0")
+    assert [str(pool) for pool in (*kubernetes.pods, *kubernetes.services)] == ["10.80.0.0/12", "10.96.0.0/16"]
+    assert [str(pool) for pool in kubernetes.load_balancers] == ["10.140.0.0/24"]
+    assert all(len(server.pods) == 1 for server in topology.servers)
+    assert expand(load(FOLDER / "small.yml")).kubernetes is None

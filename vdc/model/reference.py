@@ -31,6 +31,9 @@ _ORDER: Final[tuple[tuple[str, str], ...]] = (
     ("PoolsSpec", "`pools`"),
     ("Pools6Spec", "`pools6`"),
     ("AsnSpec", "`asn`"),
+    ("KubernetesSpec", "`kubernetes`"),
+    ("ScriptSpec", "`script`"),
+    ("ScriptStepSpec", "`script.deploy[]`"),
 )
 _TYPES: Final[Mapping[str, str]] = {"string": "text", "boolean": "true, false", "integer": "number", "object": "keys"}
 

@@ -26,6 +26,9 @@ SEED_KEYS: Final = ("user_data", "network_config", "ignition")
 
 _MOST_BYTES: Final = 16 << 20
 
+SCRIPT: Final = "script"
+"""The section in whose commands words that begin with ./ or ../ are paths relative to the file they stand in."""
+
 FILE_KEYS: Final = (*SEED_KEYS, "file")
 """Keys whose values are paths relative to the file that they stand in."""
 
@@ -108,7 +111,9 @@ def _resolve_paths(tree: Tree) -> None:
     """Make paths absolute, while it is known in which file they stand."""
     folder = Path(tree.file).absolute().parent
     for path, holder, key, text in list(texts(tree.data)):
-        if key in FILE_KEYS and path[0] != VARS and not text.startswith("$"):
+        is_path = key in FILE_KEYS and path[0] != VARS and not text.startswith("$")
+        is_word = path[0] == SCRIPT and isinstance(holder, list) and text.startswith(("./", "../"))
+        if is_path or is_word:
             holder[key] = str(folder / text)
 
 

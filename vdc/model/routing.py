@@ -24,6 +24,7 @@ A path-vector model (RFC 4271) of the fabric as its BIRDs are configured. One se
   told over no other session, and have no next hop where they are originated; they are there whatever they stand for.
 * Over a `drained` session nothing is told.
 * A server that is not `managed` speaks no BGP; neither does one without a ToR.
+* Single addresses out of `Kubernetes.load_balancers` come and go as the cluster wants it: they are not in this model.
 
 Two devices are never connected by two sessions.
 

@@ -10,9 +10,6 @@ from pydantic import Field
 from vdc.model.section import Section
 from vdc.model.values import Name, Size, at_least
 
-RELEASES: Final = ("debian-12", "debian-13", "debian-12-stock")
-"""The releases a topology may name; `vdc.plan.images` has an image for each. The last is for comparison only."""
-
 LATER: Final[Mapping[str, str]] = {
     "tpm": "a TPM is not built yet",
     "netboot": "booting from the network is not built yet",

@@ -16,7 +16,6 @@ from vdc.model.section import Section
 from vdc.model.server_spec import (
     EXPOSED,
     LATER,
-    RELEASES,
     ExposedPool,
     ImageSpec,
     IoLimitsSpec,
@@ -30,7 +29,6 @@ from vdc.model.values import AnyAddress, AnyInterface, AnyPrefix, Asn, Duration,
 __all__ = [
     "EXPOSED",
     "LATER",
-    "RELEASES",
     "AsnSpec",
     "BfdSpec",
     "ClientsSpec",
@@ -42,6 +40,7 @@ __all__ = [
     "InterfaceSpec",
     "InternetSpec",
     "IoLimitsSpec",
+    "KubernetesSpec",
     "LinkSpec",
     "NetworkSpec",
     "OobSpec",
@@ -51,6 +50,8 @@ __all__ = [
     "PoolsSpec",
     "RackSpec",
     "RoutingSpec",
+    "ScriptSpec",
+    "ScriptStepSpec",
     "Section",
     "ServerSpec",
     "SmbiosSpec",
@@ -234,6 +235,57 @@ class OverrideSpec(ServerSpec):
     """Of a server's NICs, in their order."""
 
 
+class KubernetesSpec(Section):
+    """The Kubernetes that the deployer of that name builds.
+
+    Its control plane are the servers of the role `control_plane`: 1, 3 or 5 of them, spread over the racks.
+    """
+
+    control_plane: RoleName = "cp"
+    """The role whose servers are the control plane."""
+    proxy: Literal["iptables", "ipvs"] = "iptables"
+    """How kube-proxy sends the packets of a service on."""
+    registry_mirrors: Mapping[str, str] = Field(default_factory=dict)
+    """Where images of a registry are pulled from instead: its host to the URL of the mirror."""
+    domain: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")] = "cluster.local"
+    """The domain of the cluster's DNS."""
+
+
+CommandLine = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+"""A command and its arguments."""
+
+
+class ScriptStepSpec(Section):
+    """A command of a deployment, run on this host: for each server of some roles, or once."""
+
+    run: CommandLine
+    """The command and its arguments. A word that begins with ./ or ../ is a path relative to this file."""
+    roles: Annotated[tuple[RoleName, ...], Field(strict=False)] | None = None
+    """It is run for each server of these roles; by default for each of all."""
+    once: bool = False
+    """It is run once, for the cluster as a whole."""
+
+
+class ScriptSpec(Section):
+    """A cluster that commands of your own deploy (the deployer `script`), with the inventory in their environment.
+
+    Steps follow each other; each must be such that a second run of it does no harm.
+    """
+
+    deploy: Annotated[tuple[ScriptStepSpec, ...], Field(strict=False, min_length=1)]
+    """The steps, in their order."""
+    serving: CommandLine
+    """Exits 0 where the server `$VDC_SERVER` serves; may print its version, and `leader` after that."""
+    write: CommandLine | None = None
+    """Writes what it reads to the key `$VDC_KEY`, through `$VDC_SERVER`; exits 0 when that is acknowledged."""
+    read: CommandLine | None = None
+    """Prints the value of `$VDC_KEY` as `$VDC_SERVER` has it; exits 3 where there is none."""
+    list: CommandLine | None = None
+    """Prints each key that begins with `$VDC_KEY`, one in a line."""
+    timeout: Duration = 600.0
+    """How long a step, and the wait until all serve, may take on a host of slowness 1."""
+
+
 class TopologySpec(Section):
     """A whole topology file. `boot` is how servers first start: as clones of a booted template, or cold.
 
@@ -279,6 +331,10 @@ class TopologySpec(Section):
     """Where IPv6 addresses come from."""
     asn: AsnSpec = AsnSpec()
     """AS numbers, private ones (RFC 6996)."""
+    kubernetes: KubernetesSpec | None = None
+    """The Kubernetes that is deployed; without it, none can be."""
+    script: ScriptSpec | None = None
+    """The commands that deploy a cluster of your own."""
     images: Mapping[Name, ImageSpec] = Field(default_factory=dict)
     """Disk images of the user's own, by name."""
     device_classes: Mapping[Name, str] = Field(default_factory=dict)

@@ -325,6 +325,11 @@ class Server:
         """Whether it runs a release of ours, with a guest agent and BIRD."""
         return self.image is None
 
+    @property
+    def member(self) -> bool:
+        """Whether a cluster is deployed on it: it is in a rack and runs a release of ours."""
+        return self.managed and self.rack is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class External:
@@ -387,6 +392,54 @@ class Internet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kubernetes:
+    """The Kubernetes that is to be deployed: `control_planes` are names of servers, in the topology's order.
+
+    `pods`, `services` and `load_balancers` are the pools that addresses of the cluster come from; those of load
+    balancers are announced by the servers as the cluster wants it, so no routing model knows them.
+    `registry_mirrors` are pairs of a registry's host and the URL of its mirror.
+    """
+
+    control_planes: tuple[str, ...]
+    pods: tuple[Prefix, ...]
+    services: tuple[Prefix, ...]
+    load_balancers: tuple[Prefix, ...] = ()
+    proxy: Literal["iptables", "ipvs"] = "iptables"
+    registry_mirrors: tuple[tuple[str, str], ...] = ()
+    domain: str = "cluster.local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptStep:
+    """A command of a deployment: run for each server of `roles` (none: of all), or `once`."""
+
+    run: tuple[str, ...]
+    roles: tuple[str, ...] = ()
+    once: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """The commands that deploy a cluster, ask whether a member serves, and write and read; those not given are empty.
+
+    `timeout` in seconds, on a host of slowness 1, is that of a step, and of the wait until all serve.
+    """
+
+    deploy: tuple[ScriptStep, ...]
+    serving: tuple[str, ...]
+    write: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
+    list: tuple[str, ...] = ()
+    timeout: float = 600.0
+
+    @property
+    def commands(self) -> tuple[tuple[str, ...], ...]:
+        """All commands that are given."""
+        every = (*(step.run for step in self.deploy), self.serving, self.write, self.read, self.list)
+        return tuple(command for command in every if command)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserImage:
     """A disk image that the file brings: a `url` or a `file`, checked by its `sha256`, perhaps compressed."""
 
@@ -413,6 +466,8 @@ class Topology:
     routing: Routing = Routing()
     internet: Internet | None = None
     images: tuple[UserImage, ...] = field(default=())
+    kubernetes: Kubernetes | None = None
+    script: Script | None = None
 
     def router(self, name: str) -> Router:
         """Return the router `name`; raises KeyError naming the ones there are."""
@@ -429,7 +484,7 @@ class Topology:
     @property
     def members(self) -> tuple[Server, ...]:
         """The servers that a cluster is deployed on: those of racks that run a release of ours."""
-        return tuple(server for server in self.servers if server.managed and server.rack is not None)
+        return tuple(server for server in self.servers if server.member)
 
     def bfd_of(self, session: Session) -> Bfd | None:
         """Return the BFD of a session; None where only the hold time tells a dead neighbour."""

@@ -9,7 +9,8 @@ from vdc.model import addressing
 from vdc.model.checks.base import Finding, Survey
 from vdc.model.expand.hardware import DEFAULT_MEMORY, make_smp
 from vdc.model.expand.shape import merge
-from vdc.model.spec import LATER, RELEASES, ServerSpec, SmpSpec, VolumeSpec
+from vdc.model.releases import names
+from vdc.model.spec import LATER, ServerSpec, SmpSpec, VolumeSpec
 from vdc.model.yamltree import Path
 
 _SMP: Final = ("sockets", "dies", "cores", "threads")
@@ -187,7 +188,7 @@ def serials(survey: Survey) -> Iterator[Finding]:
 
 def users_own(server: ServerSpec) -> bool:
     """Return whether a server boots an image of the file's own."""
-    return server.image is not None and server.image not in RELEASES
+    return server.image is not None and server.image not in names()
 
 
 def _serials(volume: VolumeSpec) -> tuple[str, ...]:
@@ -202,7 +203,7 @@ def images(survey: Survey) -> Iterator[Finding]:
     """An image comes from one place, and what is fetched is known by its digest."""
     for name, image in survey.spec.images.items():
         path = ("images", name)
-        if name in RELEASES:
+        if name in names():
             yield Finding(path=path, message=f'"{name}" is the name of a release', at_key=True)
         if (image.url is None) == (image.file is None):
             wrong = "has both `url` and `file`" if image.url is not None else "has neither `url` nor `file`"

@@ -52,7 +52,7 @@ def used(survey: Survey) -> Collection[str]:
         "segment": segments_used(survey),
         "node": servers,
         "pod": any(server.pod_blocks for _, server in survey.hardware),
-        "service": False,
+        "service": spec.kubernetes is not None,
         "external": spec.external.clients > 0 or guests[addressing.EXTERNAL] > 0,
         "operation": spec.operation.clients > 0 or guests[addressing.OPERATION] > 0,
         "oob": spec.oob.servers or guests[addressing.OOB] > 0,

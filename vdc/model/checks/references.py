@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from vdc.model.checks.base import Finding, Survey
-from vdc.model.spec import RELEASES
+from vdc.model.releases import names
 from vdc.model.words import suggest
 from vdc.model.yamltree import Path
 
@@ -13,8 +13,8 @@ from vdc.model.yamltree import Path
 def known_release(survey: Survey) -> Iterator[Finding]:
     """The release is one that has an image."""
     release = survey.spec.release
-    if release not in RELEASES:
-        yield Finding(path=("release",), message=f'unknown release "{release}"{suggest(release, RELEASES)}')
+    if release not in names():
+        yield Finding(path=("release",), message=f'unknown release "{release}"{suggest(release, names())}')
 
 
 def known_roles(survey: Survey) -> Iterator[Finding]:
@@ -47,7 +47,7 @@ def known_images(survey: Survey) -> Iterator[Finding]:
 
 
 def _image(name: str, known: dict[str, None], path: Path) -> Finding:
-    if name in RELEASES:
+    if name in names():
         message = "all servers have the release of the topology; another image is one of `images`"
         return Finding(path=path, message=message, because=(("release",),))
     return _unknown("image", name, known, path, "images")

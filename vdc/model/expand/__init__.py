@@ -8,10 +8,12 @@ from types import MappingProxyType
 from typing import Final
 
 from vdc.model.expand.devices import Beside, make_clients
+from vdc.model.expand.kubernetes import make_kubernetes
 from vdc.model.expand.links import make_links
 from vdc.model.expand.outside import make_internet, originated
 from vdc.model.expand.routers import make_routers
 from vdc.model.expand.routing import make_routing
+from vdc.model.expand.script import make_script
 from vdc.model.expand.segments import Cabling, Net, fill_routers, other_nets, server_nets, used_nets
 from vdc.model.expand.servers import ServerMaker
 from vdc.model.expand.sessions import router_sessions, speaking
@@ -57,10 +59,12 @@ def expand(spec: TopologySpec, seeds: Mapping[str, str] = NO_SEEDS, *, default_m
         segments=segments,
         routing=make_routing(spec.routing),
         internet=make_internet(shape),
+        script=make_script(spec.script),
         images=tuple(
             UserImage(name=name, url=image.url, file=image.file, sha256=image.sha256, compression=image.compression)
             for name, image in spec.images.items()
         ),
+        kubernetes=make_kubernetes(shape, servers),
     )
 
 

@@ -14,7 +14,8 @@ from vdc.model.expand.sessions import Speaking, session, speaking
 from vdc.model.expand.shape import Place, Rack, Shape, merge
 from vdc.model.expand.shares import Shares
 from vdc.model.expand.wires import Wires
-from vdc.model.spec import RELEASES, OverrideSpec, ServerSpec
+from vdc.model.releases import names
+from vdc.model.spec import OverrideSpec, ServerSpec
 from vdc.model.topology import Address, End, Hardware, Interface, Prefix, Seed, Server, ServerPort, Session, Tier
 
 _NOTHING = OverrideSpec()
@@ -165,5 +166,5 @@ class ServerMaker:
             data=spec.data or DEFAULT_DATA,
             hardware=hardware,
             seed=make_seed(spec, self.texts),
-            image=None if spec.image in RELEASES else spec.image,
+            image=None if spec.image in names() else spec.image,
         )
