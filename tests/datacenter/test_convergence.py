@@ -1,6 +1,7 @@
 """What counts as converged, and what is said where it is not."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from vdc.datacenter.convergence import (
     route_differences,
     session_differences,
     wait_converged,
+    without_services,
 )
 from vdc.datacenter.pace import budget, deadline
 from vdc.errors import WaitTimeout
 from vdc.model.expand import expand
 from vdc.model.load import load
-from vdc.model.topology import Address, Prefix
+from vdc.model.topology import Address, Kubernetes, Prefix
 from vdc.testing import FakeDataCenter, Lie
 from vdc.testing.devices import FakeRouter
 
@@ -185,3 +187,45 @@ def test_simulated_time_waits_for_nothing_and_budgets_never_shrink(make_dc: Make
 
 def _frozen(routes: dict[Prefix, set[Address]]) -> dict[Prefix, frozenset[Address]]:
     return {prefix: frozenset(hops) for prefix, hops in routes.items()}
+
+
+POOL = ip_network("10.140.0.0/24")
+SERVED, BLOCK, PLAIN = ip_network("10.140.0.7/32"), ip_network("10.140.0.8/30"), ip_network("10.64.0.1/32")
+
+
+@pytest.fixture
+def balanced(tmp_path: Path) -> FakeDataCenter:
+    """A data centre whose cluster has load balancers."""
+    kubernetes = Kubernetes(control_planes=(), pods=(), services=(), load_balancers=(POOL,))
+    return FakeDataCenter(replace(expand(load(SMALL)), kubernetes=kubernetes), tmp_path)
+
+
+def test_the_addresses_of_load_balancers_come_and_go_as_the_cluster_wants_it(
+    balanced: FakeDataCenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routing = FakeRouter.routing
+
+    def also(prefix: Prefix) -> None:
+        def with_it(router: FakeRouter) -> Any:
+            sessions, routes = routing(router)
+            return sessions, {**routes, prefix: frozenset({PEER})}
+
+        monkeypatch.setattr(FakeRouter, "routing", with_it)
+
+    also(SERVED)
+    assert differences(balanced) == ()
+    for other in (BLOCK, ip_network("10.141.0.7/32")):
+        also(other)
+        assert all(f"{other} via {{10.0.0.1}}, expected no route" in each for each in differences(balanced))
+        assert len(differences(balanced)) == len(balanced.routers)
+
+
+def test_without_a_cluster_no_route_is_left_out(make_dc: MakeDataCenter) -> None:
+    seen = {SERVED: frozenset({PEER}), PLAIN: frozenset({PEER})}
+    assert without_services(make_dc().topology, seen) == seen
+
+
+def test_an_address_of_the_pool_that_a_server_announces_itself_is_not_left_out(balanced: FakeDataCenter) -> None:
+    seen = {SERVED: frozenset({PEER}), PLAIN: frozenset({PEER})}
+    assert without_services(balanced.topology, seen) == {PLAIN: frozenset({PEER})}
+    assert without_services(balanced.topology, seen, {SERVED}) == seen

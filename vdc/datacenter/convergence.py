@@ -106,6 +106,26 @@ def route_differences(device: str, wanted: Routes, seen: Routes, *, ecmp: int = 
         yield f"{device}: {_route(prefix, seen.get(prefix))}, expected {_hops(wanted.get(prefix), ecmp)}"
 
 
+def without_services(topology: Topology, seen: Routes, expected: Collection[Prefix] = ()) -> Routes:
+    """Return routes without those to single addresses of a cluster's load balancers that are not expected.
+
+    Servers announce them as the cluster wants it, so that no topology implies them.
+    """
+    pools = topology.kubernetes.load_balancers if topology.kubernetes else ()
+    if not pools:
+        return seen
+    return {
+        prefix: hops
+        for prefix, hops in seen.items()
+        if prefix in expected or not any(_single(prefix, each) for each in pools)
+    }
+
+
+def _single(prefix: Prefix, pool: Prefix) -> bool:
+    """Return whether a prefix is one address out of a pool."""
+    return prefix.prefixlen == prefix.max_prefixlen and prefix.network_address in pool
+
+
 class _Convergence:
     """What is expected, worked out once, and the look at the devices, taken as often as needed."""
 
@@ -158,8 +178,9 @@ class _Convergence:
             return
         wanted = self._wanted(name)
         yield from session_differences(name, wanted.peers, sessions, without_bfd=wanted.without_bfd)
-        ecmp = self._dc.topology.routing.ecmp
-        yield from route_differences(name, self._routes.get(name, {}), routes, ecmp=ecmp)
+        topology, expected = self._dc.topology, self._routes.get(name, {})
+        routes = without_services(topology, routes, expected)
+        yield from route_differences(name, expected, routes, ecmp=topology.routing.ecmp)
 
     def _wanted(self, name: str) -> _Wanted:
         if name not in self._wants:

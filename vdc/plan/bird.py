@@ -4,24 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from vdc.model.topology import Address, Interface, Prefix, Router, Server, Session, Topology
 from vdc.plan.context import PlanContext
 from vdc.plan.render import render
 from vdc.plan.timers import between_routers, to_servers
 
+SERVICE_FILES: Final = "/run/vdc-agent*/services.conf"
+"""The file that a node's agent writes for its BIRD, static routes: gone after a boot, as is what ran there. With a
+pattern, BIRD starts also where the folder is missing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
     """One IP `version` of a BIRD: what it announces of its own, and the address that its packets come from.
 
-    What is in `unreachable` prefixes is refused by the kernel unless there is a longer route.
+    What is in `unreachable` prefixes is refused by the kernel unless there is a longer route. Addresses in `services`
+    are of a cluster's services: servers announce them as they come and go. For what is in `virtual` prefixes a server's
+    kernel has a route only so that connections of its own begin at all; before they leave, they are sent elsewhere.
     """
 
     version: int
     originated: tuple[Prefix, ...]
     source: Address | None
     unreachable: tuple[Prefix, ...] = ()
+    services: tuple[Prefix, ...] = ()
+    virtual: tuple[Prefix, ...] = ()
+
+    @property
+    def single_services(self) -> tuple[str, ...]:
+        """The addresses of services, each by itself, as patterns of BIRD."""
+        return tuple(map(_each_address, self.services))
 
     @property
     def name(self) -> str:
@@ -48,7 +62,7 @@ def router_config(router: Router, topology: Topology, context: PlanContext) -> s
         unnumbered=any(session.peer.version == 6 for session in fabric),
         fabric=fabric,
         fabric_timers=between,
-        servers=[(session, _own(topology.server(session.peer_device))) for session in servers],
+        servers=[(session, _accepted(topology.server(session.peer_device), topology)) for session in servers],
         server_timers=towards,
         internal=any(session.internal for session in servers),
         refusing_asn=_shared_asn(fabric),
@@ -59,6 +73,8 @@ def router_config(router: Router, topology: Topology, context: PlanContext) -> s
 def server_config(server: Server, topology: Topology, context: PlanContext) -> str:
     """Return the bird.conf of a server."""
     own = _own(server)
+    services = announced_services(server, topology)
+    virtual = topology.kubernetes.services if topology.kubernetes and server.member else ()
     return render(
         "bird-server.conf.j2",
         server=server,
@@ -69,11 +85,19 @@ def server_config(server: Server, topology: Topology, context: PlanContext) -> s
                 originated=own[version],
                 source=_first(server.nodes, version),
                 unreachable=_of(server.pods, version),
+                services=_of(services, version),
+                virtual=_of(virtual, version),
             )
             for version in topology.versions
         ],
+        service_files=SERVICE_FILES if services else None,
         timers=to_servers(topology.routing, context.slowness),
     )
+
+
+def announced_services(server: Server, topology: Topology) -> tuple[Prefix, ...]:
+    """Return the pools of which a node of the cluster may announce single addresses."""
+    return topology.kubernetes.load_balancers if topology.kubernetes and server.member else ()
 
 
 def _router_channels(router: Router, topology: Topology) -> list[Channel]:
@@ -105,6 +129,23 @@ def _own(server: Server) -> Mapping[int, tuple[Prefix, ...]]:
     """Return all that a server may announce, by IP version."""
     prefixes = (*(address.network for address in (*server.nodes, *server.announces)), *server.pods)
     return {version: _of(prefixes, version) for version in (4, 6)}
+
+
+def _accepted(server: Server, topology: Topology) -> Mapping[int, tuple[str, ...]]:
+    """Return what a ToR accepts from a server, by IP version, as patterns of BIRD."""
+    services, own = announced_services(server, topology), _own(server)
+    return {
+        version: (
+            *map(str, own[version]),
+            *map(_each_address, _of(services, version)),
+        )
+        for version in (4, 6)
+    }
+
+
+def _each_address(pool: Prefix) -> str:
+    """Return what matches the addresses of a pool in BIRD, and no prefix that has several (User's Guide, 5.2)."""
+    return f"{pool}{{{pool.max_prefixlen},{pool.max_prefixlen}}}"
 
 
 def _of(prefixes: Iterable[Prefix], version: int) -> tuple[Prefix, ...]:

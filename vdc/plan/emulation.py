@@ -29,6 +29,13 @@ CPU_WITHOUT: Final = ("cx16", "svm")
 """Features of it that are off. QEMU 7.2 emulates cmpxchg16b with wrong flags, which Linux 6.12 takes for a double
 fault; and a guest that thinks it could run guests loads modules for it."""
 
+NEEDS_CX16: Final = frozenset({"haproxy"})
+"""Packages whose programs die without cmpxchg16b, though they take what QEMU 7.2 makes of its flags."""
+
+KERNEL_WITHOUT_CX16: Final = " clearcpuid=141"
+"""What tells a kernel not to use it where programs do (Linux, admin-guide/kernel-parameters: the number of the feature,
+since 6.1 knows no names)."""
+
 SEEN_IN_PARTS: Final = "GenuineIntel"
 """A CPU of AMD tells of threads and dies by features that are not emulated, one of Intel's by plain numbers (CPUID
 leaves 0xB and 0x1F)."""

@@ -9,7 +9,15 @@ from typing import Final
 from vdc.model.topology import Server, Topology
 from vdc.plan.bird import server_config
 from vdc.plan.context import PlanContext
-from vdc.plan.emulation import CMDLINE_EMULATED, CPU_MODEL, CPU_WITHOUT, FIRMWARE, SEEN_IN_PARTS
+from vdc.plan.emulation import (
+    CMDLINE_EMULATED,
+    CPU_MODEL,
+    CPU_WITHOUT,
+    FIRMWARE,
+    KERNEL_WITHOUT_CX16,
+    NEEDS_CX16,
+    SEEN_IN_PARTS,
+)
 from vdc.plan.images import IMAGES
 from vdc.plan.impairments import plan_tap
 from vdc.plan.render import render
@@ -119,6 +127,7 @@ def domain_xml(server: Server, release: str, context: PlanContext) -> str:
     """Return the libvirt domain XML of a server that boots `release`: another one after reimaging."""
     image = IMAGES[release]
     volumes = disks(server, context)
+    cx16 = server.managed and not NEEDS_CX16.isdisjoint(image.packages)
     return render(
         "domain.xml.j2",
         server=server,
@@ -132,13 +141,13 @@ def domain_xml(server: Server, release: str, context: PlanContext) -> str:
         accelerator=context.accelerator,
         cpu_model=CPU_MODEL,
         cpu_vendor=cpu_vendor(server),
-        cpu_without=CPU_WITHOUT,
+        cpu_without=[each for each in CPU_WITHOUT if each != "cx16" or not cx16],
         firmware=FIRMWARE,
         uefi=context.uefi,
         nvram=context.nvram(server.name) if server.hardware.firmware == "uefi" else None,
         kernel=image.kernel(context.cache_dir),
         initrd=image.initrd(context.cache_dir),
-        cmdline=image.cmdline + (CMDLINE_EMULATED if context.accelerator == "tcg" else ""),
+        cmdline=image.cmdline + (_emulated_cmdline(cx16=cx16) if context.accelerator == "tcg" else ""),
         root=context.root_disk(server.name),
         data=context.data_disk(server.name),
         config=context.config_disk(server.name),
@@ -160,6 +169,10 @@ def cpu_vendor(server: Server) -> str | None:
     return SEEN_IN_PARTS if smp and (smp.threads > 1 or smp.dies > 1) else None
 
 
+def _emulated_cmdline(*, cx16: bool) -> str:
+    return CMDLINE_EMULATED + (KERNEL_WITHOUT_CX16 if cx16 else "")
+
+
 def numa_cells(server: Server) -> tuple[tuple[str, int], ...]:
     """Return for each NUMA node its CPUs as libvirt writes them, also those not there yet, and its bytes of memory."""
     nodes, smp = server.hardware.numa, server.hardware.smp
@@ -175,7 +188,7 @@ def guest_files(server: Server, topology: Topology, context: PlanContext) -> Map
         "/etc/hostname": f"{server.name}\n",
         "/etc/machine-id": f"{context.uuid(server.name).hex}\n",
         "/etc/bird/bird.conf": server_config(server, topology, context),
-        NETWORK: render("guest-network.j2", server=server),
+        NETWORK: render("guest-network.j2", server=server, rack_only=topology.kubernetes is not None and server.member),
         "/etc/sysctl.d/90-vdc.conf": render("guest-sysctl.conf.j2"),
         **_scsi(server, context),
     }
