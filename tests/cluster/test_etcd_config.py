@@ -74,4 +74,4 @@ def test_every_file_is_written_before_the_member_is_started() -> None:
 
 
 def test_every_deployer_is_named() -> None:
-    assert set(DEPLOYERS) == {"etcd"}
+    assert {"etcd", "kubernetes", "script"} == set(DEPLOYERS)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from vdc.datacenter.api import DataCenter, Machine, Spawner
+from vdc.model.topology import Topology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +69,20 @@ class SpeaksEtcd(Cluster, Protocol):
 class Deployer(Protocol):
     """Puts a cluster on a data centre. Deploying twice is a no-op."""
 
-    def deploy(self, dc: DataCenter) -> Cluster:
-        """Deploy and wait until it serves."""
+    @property
+    def speaks(self) -> str:
+        """The API of its clusters, which says what scenarios may ask for: "etcd" (`SpeaksEtcd`), "kubernetes"
+        (`KubernetesCluster`), or an empty text: no more than `Cluster`.
+        """
+
+    def check(self, topology: Topology) -> None:
+        """Pass if a cluster can be deployed on a topology, before anything is built.
+
+        Raises InputError, HostError: with what it lacks.
+        """
+
+    def deploy(self, dc: DataCenter, *, retain: bool = False) -> Cluster:
+        """Deploy and wait until it serves; what failed may be taken back, unless `retain`."""
 
     def attach(self, dc: DataCenter) -> Cluster:
         """Return the handle of a cluster that was deployed before."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import vdc
+from vdc.cluster.script import commands_digest
 from vdc.datacenter import checkpoint
 from vdc.datacenter.checkpoint import Checkpoint
 from vdc.datacenter.live import LiveDataCenter
@@ -102,12 +103,13 @@ def facts(plan: Plan, settings: Settings) -> dict[str, str]:
     """Return what a deployed state depends on besides topology and deployer.
 
     That is vdc itself, the image as it was built, since blocks of it are what disks do not hold, where disks look for
-    it, and what guests have seen of the machine that they run on.
+    it, the user's own commands, and what guests have seen of the machine that they run on.
     """
     return {
         **accelerator.hardware(plan.context.accelerator),
         "vdc": _source_digest(Path(vdc.__file__).parent),
         "image": IMAGES[plan.topology.release].manifest(settings.cache_dir).read_text(encoding="utf-8"),
+        "script": commands_digest(plan.topology),
         "cache": str(settings.cache_dir),
         # its guests were told timers that suit the host: another one of about its speed may wake them
         "slowness": str(round(math.log2(max(plan.context.slowness, 0.25)))),

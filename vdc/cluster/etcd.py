@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from vdc.cluster.api import MemberState
+from vdc.cluster.clients import check_reachable, client_of
 from vdc.cluster.etcd_client import ClientConfig
 from vdc.cluster.etcd_config import UNIT, addresses, client_url, install_script, member_config, member_files
 from vdc.cluster.pki import Authority
 from vdc.datacenter.api import DataCenter, Machine, Spawner
 from vdc.errors import ClusterError, CommandError, HostError
-from vdc.model.topology import SegmentKind, Topology
+from vdc.model.topology import Topology
 from vdc.wait import NotYet, wait_for
 
 _CHECK_KEY = "vdc/serving/"
@@ -173,15 +174,27 @@ class EtcdCluster:
 class EtcdDeployer:
     """Deploys etcd of the servers' own release. Implements `vdc.cluster.api.Deployer`."""
 
-    def deploy(self, dc: DataCenter) -> EtcdCluster:
+    speaks = "etcd"
+
+    def check(self, topology: Topology) -> None:
+        """Pass if the topology has servers, and a client that reaches them to ask from. Raises HostError."""
+        if not topology.members:
+            raise HostError(f"{topology.name}: no servers, so nowhere to deploy etcd")
+        check_reachable(topology)
+
+    def deploy(self, dc: DataCenter, *, retain: bool = False) -> EtcdCluster:
         """Install and start every member, then wait until the cluster serves through each.
+
+        What failed is left as it is, `retain` or not: another call goes on with it.
 
         Raises:
             ClusterError: a member could not be installed.
             WaitTimeout: the cluster did not serve in time.
             HostError: the topology has no servers, or no client that reaches them to ask from.
         """
-        _client(dc)
+        del retain
+        self.check(dc.topology)
+        client_of(dc)
         _prepare(dc)
         cluster = self.attach(dc)
         with dc.steps.step("deploy etcd"):
@@ -196,7 +209,7 @@ class EtcdDeployer:
         """Return the handle of the deployed cluster; raises ClusterError where there is none."""
         if not _config_path(dc).exists():
             raise ClusterError(f"no etcd cluster is deployed on {dc.name}")
-        cluster = EtcdCluster(dc, client=_client(dc))
+        cluster = EtcdCluster(dc, client=client_of(dc))
         # a fork has the keys of what it was made from, in a directory of its own
         _prepare(dc)
         return cluster
@@ -230,31 +243,8 @@ def _config_path(dc: DataCenter) -> Path:
     return _directory(dc) / "client.json"
 
 
-def _client(dc: DataCenter) -> Spawner:
-    if dc.topology.routing.exposed:
-        raise HostError(
-            f"{dc.topology.name}: clients outside reach no server: borders learn nothing but exposed prefixes",
-            hint="a topology without `routing: {exposed: true}` can have a cluster",
-        )
-    beside = {client.name for client in dc.topology.externals if client.segment in _flat(dc.topology)}
-    for name, client in dc.externals.items():
-        if name not in beside:
-            return client
-    raise HostError(
-        f"{dc.topology.name}: no external client, so nowhere to ask a cluster from",
-        hint="give the topology `external: {clients: 1}`",
-    )
-
-
-def _flat(topology: Topology) -> frozenset[str]:
-    """Return the networks that no border is on for its clients' sake."""
-    return frozenset(segment.name for segment in topology.segments if segment.kind is SegmentKind.FLAT)
-
-
 def _prepare(dc: DataCenter) -> None:
     """Make the authority, and the credential and the configuration of the clients."""
-    if not dc.topology.members:
-        raise HostError(f"{dc.topology.name}: no servers, so nowhere to deploy etcd")
     directory = _directory(dc)
     authority = Authority.load_or_create(directory, name=f"vdc {dc.name}")
     authority.load_or_issue(directory, "client")

@@ -1,7 +1,7 @@
 """The certificate authority of one data centre, and the credentials it issues.
 
-Keys are ECDSA P-256. Every certificate is valid for server and for client authentication (RFC 5280
-§4.2.1.12): etcd's JSON gateway dials its own gRPC server and shows the server's certificate there.
+Keys are ECDSA P-256. A certificate is valid for server and for client authentication (RFC 5280 §4.2.1.12) unless asked
+for one of both: etcd's JSON gateway dials its own gRPC server and shows the server's certificate there.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from ipaddress import ip_address
 from pathlib import Path
+from threading import get_ident
 from typing import Self
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -25,6 +28,29 @@ _AUTHORITY = "ca"
 _LIFE = timedelta(days=3650)
 # A guest's clock may be behind the host's: certificates must not be "from the future" there.
 _BACKDATED = timedelta(days=1)
+_RENEWED_BEFORE = timedelta(days=30)
+
+
+class Usage(Enum):
+    """What a certificate may be shown for (RFC 5280, 4.2.1.12)."""
+
+    SERVER = ExtendedKeyUsageOID.SERVER_AUTH
+    CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a certificate says of its owner.
+
+    Without addresses and names it carries no subject alternative names, and etcd then does not compare a client's
+    address with its certificate. To Kubernetes `organisations` are groups of users.
+    """
+
+    common_name: str
+    organisations: tuple[str, ...] = ()
+    addresses: tuple[Address | str, ...] = ()
+    names: tuple[str, ...] = ()
+    usages: tuple[Usage, ...] = (Usage.SERVER, Usage.CLIENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +62,8 @@ class Credential:
 
     def save(self, directory: Path, name: str) -> None:
         """Write `NAME.crt` and `NAME.key` (mode 0600) to `directory`; a reader never sees half a file."""
-        _write(directory / f"{name}.key", self.key_pem, mode=0o600)
-        _write(directory / f"{name}.crt", self.cert_pem, mode=0o644)
+        write_text(directory / f"{name}.key", self.key_pem, mode=0o600)
+        write_text(directory / f"{name}.crt", self.cert_pem, mode=0o644)
 
     @classmethod
     def load(cls, directory: Path, name: str) -> Self:
@@ -59,7 +85,7 @@ class Authority:
         """Return a new authority with the common name `name`."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
-            _draft(name, issuer=_common_name(name), public_key=key.public_key())
+            _draft(_common_name(name), issuer=_common_name(name), public_key=key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(signs_certificates=True), critical=True)
             .sign(key, hashes.SHA256())
@@ -82,27 +108,34 @@ class Authority:
     def issue(
         self, common_name: str, *, addresses: Sequence[Address | str] = (), names: Sequence[str] = ()
     ) -> Credential:
-        """Return a new credential for `common_name`, valid for these addresses and DNS names.
+        """Return a new credential for `common_name`, valid for these addresses and DNS names."""
+        return self.issue_to(Subject(common_name=common_name, addresses=tuple(addresses), names=tuple(names)))
 
-        Without either it carries no subject alternative names, and etcd then does not compare a client's
-        address with its certificate.
-        """
+    def issue_to(self, subject: Subject) -> Credential:
+        """Return a new credential that says of its owner what `subject` has."""
         authority = x509.load_pem_x509_certificate(self.credential.cert_pem.encode())
         signer = _private_key(self.credential.key_pem)
         key = ec.generate_private_key(ec.SECP256R1())
-        usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         draft = (
-            _draft(common_name, issuer=authority.subject, public_key=key.public_key())
+            _draft(_name(subject), issuer=authority.subject, public_key=key.public_key())
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([usage.value for usage in subject.usages]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
         )
-        valid_for: list[x509.GeneralName] = [x509.IPAddress(ip_address(str(address))) for address in addresses]
-        valid_for += [x509.DNSName(name) for name in names]
-        if valid_for:
+        if valid_for := _alternative_names(subject):
             draft = draft.add_extension(x509.SubjectAlternativeName(valid_for), critical=False)
         return _credential(draft.sign(signer, hashes.SHA256()), key)
+
+    def has_issued(self, credential: Credential, subject: Subject) -> bool:
+        """Return whether a credential is of this authority, says of its owner just this, and lasts a month more."""
+        issued = x509.load_pem_x509_certificate(credential.cert_pem.encode())
+        try:
+            issued.verify_directly_issued_by(x509.load_pem_x509_certificate(self.cert_pem.encode()))
+        except (ValueError, InvalidSignature):
+            return False
+        paired = issued.public_key() == _private_key(credential.key_pem).public_key()
+        return paired and _says(issued, subject) and issued.not_valid_after_utc > datetime.now(UTC) + _RENEWED_BEFORE
 
     def load_or_issue(
         self,
@@ -122,11 +155,34 @@ def _common_name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def _draft(common_name: str, *, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _name(subject: Subject) -> x509.Name:
+    organisations = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, each) for each in subject.organisations]
+    return x509.Name([*organisations, x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name)])
+
+
+def _alternative_names(subject: Subject) -> list[x509.GeneralName]:
+    addresses = [x509.IPAddress(ip_address(str(address))) for address in subject.addresses]
+    return [*addresses, *(x509.DNSName(name) for name in subject.names)]
+
+
+def _says(issued: x509.Certificate, subject: Subject) -> bool:
+    usages = issued.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    try:
+        names = list(issued.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except x509.ExtensionNotFound:
+        names = []
+    return (
+        issued.subject == _name(subject)
+        and names == _alternative_names(subject)
+        and list(usages) == [usage.value for usage in subject.usages]
+    )
+
+
+def _draft(subject: x509.Name, *, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
-        .subject_name(_common_name(common_name))
+        .subject_name(subject)
         .issuer_name(issuer)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
@@ -168,8 +224,9 @@ def _private_key(pem: str) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def _write(path: Path, text: str, *, mode: int) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+def write_text(path: Path, text: str, *, mode: int) -> None:
+    """Write an ASCII file; a reader never sees half of it, and nobody reads a private one in between."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(handle, "w", encoding="ascii") as file:
         file.write(text)

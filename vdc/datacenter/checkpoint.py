@@ -34,7 +34,7 @@ from vdc.model.topology import Topology
 from vdc.plan.plan import Plan
 from vdc.settings import Settings
 
-KEPT: Final = ("secrets", "etcd")
+KEPT: Final = ("secrets", "etcd", "kubernetes", "script")
 """Folders of a run directory that belong to the data centre's state: keys and certificates its guests know."""
 
 T = TypeVar("T")

@@ -33,6 +33,8 @@ _ASK_VERSIONS = """\
 echo "kernel=$(uname -r)"
 echo "bird=$(birdc show status | sed -n 's/^BIRD \\([^ ]*\\) ready.*/\\1/p')"
 echo "etcd=$(etcd --version | sed -n 's/^etcd Version: //p')"
+[ ! -x /usr/local/bin/kubelet ] || echo "kubernetes=$(kubelet --version | sed -n 's/^Kubernetes v//p')"
+[ ! -x /usr/bin/containerd ] || echo "containerd=$(containerd --version | cut -d' ' -f3 | sed 's/~.*//')"
 """
 
 _POWER = {"off": Power.OFF, "running": Power.ON, "shutting down": Power.ON}

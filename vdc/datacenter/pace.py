@@ -1,4 +1,4 @@
-"""How long things may take on this host: two ways to scale a duration by its measured slowness.
+"""How long things may take on this host: ways to scale a duration by its measured slowness.
 
 A slowness of 0 is simulated time (`vdc.testing`): a fact that does not hold at the first look never will.
 """
@@ -23,3 +23,8 @@ def budget(dc: DataCenter, seconds: float) -> float:
     way.
     """
     return seconds * max(1.0, dc.slowness)
+
+
+def lasting(dc: DataCenter, seconds: float) -> float:
+    """Return how long to look out for what must not happen: as long on every host, not at all in simulated time."""
+    return seconds if dc.slowness else 0.0

@@ -92,7 +92,7 @@ def inside_each(names: Iterable[str], action: Callable[[str], T]) -> list[T]:
     def work() -> None:
         try:
             for name in names:
-                _enter(name)
+                enter(name)
                 results.append(action(name))
         except BaseException as error:  # noqa: BLE001 - carried over to the caller's thread
             failure.append(error)
@@ -117,7 +117,8 @@ def sockets(names: Iterable[str]) -> Iterator[Mapping[str, Rtnl]]:
             each.close()
 
 
-def _enter(name: str) -> None:
+def enter(name: str) -> None:
+    """Move this thread into the namespace `name` for good. Raises BuildError: there is none."""
     try:
         # flags=0: the default would silently create a namespace that is not there
         netns.setns(name, flags=0, fork=False)

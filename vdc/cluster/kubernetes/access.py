@@ -1,0 +1,110 @@
+"""The ways to a cluster: from a client outside, over the fabric, with the credentials in the run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from vdc.cluster.clients import client_of
+from vdc.cluster.kubernetes.api import Answer
+from vdc.cluster.kubernetes.client import Api
+from vdc.cluster.kubernetes.members import Members
+from vdc.cluster.kubernetes.outside import Trust, ask
+from vdc.cluster.kubernetes.paths import url_host
+from vdc.cluster.kubernetes.pki import Pki
+from vdc.cluster.kubernetes.record import directory
+from vdc.cluster.kubernetes.spec import API_PORT, Node
+from vdc.datacenter.api import DataCenter, Spawner
+from vdc.datacenter.router import LiveClient
+from vdc.host.forward import Forward, Target
+
+_KUBELET_CLIENT = "apiserver-kubelet-client"
+
+
+def call_timeout(slowness: float) -> float:
+    """Return how long one call may take, in seconds: an idle control plane takes most of an emulated core."""
+    return 20.0 * max(0.5, slowness)
+
+
+@dataclass(kw_only=True)
+class Access:
+    """Asks a cluster's servers. `netns` is the namespace of the client, None for this process's own."""
+
+    pki: Pki
+    folder: Path
+    netns: str | None
+    timeout: float
+    _forwards: dict[tuple[Target, ...], tuple[Forward, Api]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, dc: DataCenter, *, name: str) -> Access:
+        """Return the ways to the cluster `name` on a data centre; makes credentials that are missing.
+
+        Raises HostError: no client reaches it.
+        """
+        folder = directory(dc)
+        netns = namespace(client_of(dc))
+        return cls(pki=Pki(folder, name=name), folder=folder, netns=netns, timeout=call_timeout(dc.slowness))
+
+    @cached_property
+    def trust(self) -> Trust:
+        """The administrator's, with API servers."""
+        self.pki.admin()
+        return Trust(ca=self.pki.ca_path, **_pair(self.folder / "kubernetes", "admin"))
+
+    @cached_property
+    def nobody(self) -> Trust:
+        """No credential at all."""
+        return Trust(ca=self.pki.ca_path)
+
+    @cached_property
+    def members(self) -> Members:
+        """The etcd below."""
+        self.pki.etcd_client()
+        folder = self.folder / "etcd"
+        trust = Trust(ca=self.pki.trusted_path("etcd"), **_pair(folder, "client"))
+        return Members(trust=trust, netns=self.netns, timeout=self.timeout)
+
+    def api(self, nodes: Sequence[Node]) -> Api:
+        """Return the API as the first of these nodes' API servers that answers."""
+        targets = targets_of(nodes)
+        if targets not in self._forwards:
+            forward = Forward(targets, netns=self.netns)
+            trust = self.trust
+            assert trust.cert is not None
+            assert trust.key is not None
+            api = Api(forward.port, ca=trust.ca, cert=trust.cert, key=trust.key, timeout=self.timeout)
+            self._forwards[targets] = forward, api
+        return self._forwards[targets][1]
+
+    def ask(self, node: Node, port: int, path: str, *, anonymous: bool) -> Answer:
+        """Get a path from a node as the administrator, or as nobody. Raises ClusterError."""
+        trust = self.nobody if anonymous else self.trust
+        return ask(_url(node, port, path), netns=self.netns, timeout=self.timeout, trust=trust)
+
+    def ask_kubelet(self, node: Node, port: int, path: str, *, plane: Node | None) -> Answer:
+        """Get a path from a kubelet as the API server of `plane`, or as nobody. Raises ClusterError."""
+        trust = self.nobody
+        if plane is not None:
+            trust = Trust(ca=self.pki.ca_path, **_pair(self.folder / "nodes" / plane.name, _KUBELET_CLIENT))
+        return ask(_url(node, port, path), netns=self.netns, timeout=self.timeout, trust=trust)
+
+
+def targets_of(nodes: Sequence[Node]) -> tuple[Target, ...]:
+    """Return where the API servers of nodes answer."""
+    return tuple((str(node.address), API_PORT) for node in nodes)
+
+
+def namespace(client: Spawner) -> str | None:
+    """Return the namespace of a client, or None for one that is this process itself."""
+    return client.netns if isinstance(client, LiveClient) else None
+
+
+def _url(node: Node, port: int, path: str) -> str:
+    return f"https://{url_host(node.address)}:{port}{path}"
+
+
+def _pair(folder: Path, name: str) -> dict[str, Path]:
+    return {"cert": folder / f"{name}.crt", "key": folder / f"{name}.key"}

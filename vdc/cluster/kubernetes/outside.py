@@ -1,0 +1,69 @@
+"""One HTTP request over a connection of its own, made where a client outside is."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from vdc.cluster.kubernetes.api import Answer
+from vdc.errors import ClusterError
+from vdc.host import namespaces
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """Whom a client believes, and as whom it shows itself: without `cert` and `key` it is nobody."""
+
+    ca: Path
+    cert: Path | None = None
+    key: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Return it as TLS wants it."""
+        context = ssl.create_default_context(cafile=str(self.ca))
+        if self.cert is not None:
+            context.load_cert_chain(self.cert, self.key)
+        return context
+
+
+def ask(
+    url: str,
+    *,
+    netns: str | None,
+    timeout: float,
+    trust: Trust | None = None,
+    body: str | None = None,
+) -> Answer:
+    """Return what is answered at a URL to a client in the namespace `netns`, by default in this process's own.
+
+    With a `body` (JSON) it is a POST. `timeout` is of connecting, and of each piece of the answer, in seconds.
+
+    Raises:
+        ClusterError: refused, reset, or not answered in time.
+    """
+    place, method = urlsplit(url), "GET" if body is None else "POST"
+    host, target = place.hostname or "", f"{place.path or '/'}{'?' + place.query if place.query else ''}"
+
+    def connected() -> http.client.HTTPConnection:
+        """A socket stays where it was made, so only this needs the namespace."""
+        connection = (
+            http.client.HTTPConnection(host, place.port, timeout=timeout)
+            if trust is None
+            else http.client.HTTPSConnection(host, place.port, timeout=timeout, context=trust.context())
+        )
+        connection.connect()
+        return connection
+
+    try:
+        connection = connected() if netns is None else namespaces.inside(netns, connected)
+        try:
+            connection.request(method, target, body=body)
+            response = connection.getresponse()
+            return Answer(status=response.status, body=response.read().decode(errors="replace"))
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException) as error:
+        raise ClusterError(f"{method} {url}: {str(error) or type(error).__name__}") from error

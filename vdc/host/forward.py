@@ -1,0 +1,139 @@
+"""Joins connections to a port on loopback with connections made elsewhere: in the namespace of a client outside.
+
+A socket stays in the network namespace of the thread that made it (setns(2)). So a port opened here, and served by a
+thread that has moved into a data centre, leads from this host to what a client of that data centre reaches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import weakref
+from collections.abc import Sequence
+from threading import Event, Thread
+from typing import Final
+
+from vdc.errors import BuildError
+from vdc.host import namespaces
+
+Target = tuple[str, int]
+"""An address and a port."""
+
+LOOPBACK: Final = "127.0.0.1"
+
+_PIECE: Final = 65536
+_PATIENCE: Final = 3.0
+"""Seconds until a target has taken a connection, else the next is asked: a SYN is sent again after 1 s (RFC 6298)."""
+_READY: Final = 10.0
+
+
+def listen(port: int = 0) -> socket.socket:
+    """Return a socket that listens on a port of loopback, by default any that is free. Raises OSError."""
+    return socket.create_server((LOOPBACK, port))
+
+
+def serve(listener: socket.socket, targets: Sequence[Target]) -> None:
+    """Join each connection that `listener` takes with the first of `targets` that takes one; does not return.
+
+    They are made in the network namespace of the calling thread, whichever `listener` is of.
+    """
+    asyncio.run(_serve(listener, targets, stop=None))
+
+
+class Forward:
+    """A port on loopback of this process that leads to the first of `targets` that answers.
+
+    They are reached from the network namespace `netns`, by default from this process's own. It is closed by `close`,
+    or when nobody knows it any more.
+    """
+
+    def __init__(self, targets: Sequence[Target], *, netns: str | None = None) -> None:
+        listener = listen()
+        self.port: int = listener.getsockname()[1]
+        self._loop = _Loop(listener, tuple(targets), netns)
+        self.close = weakref.finalize(self, self._loop.stop)
+
+
+class _Loop:
+    """The thread that serves a forward: it ends by `stop`, or with this process."""
+
+    def __init__(self, listener: socket.socket, targets: Sequence[Target], netns: str | None) -> None:
+        self._listener, self._targets, self._netns = listener, targets, netns
+        self._ready = Event()
+        self._failure: BuildError | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+        self._thread = Thread(target=self._run, name=f"forward to {targets}", daemon=True)
+        self._thread.start()
+        self._ready.wait(_READY)
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """Close all its connections and the port."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(_READY)
+
+    def _run(self) -> None:
+        try:
+            if self._netns is not None:
+                namespaces.enter(self._netns)
+        except BuildError as error:
+            self._listener.close()
+            self._failure = error
+            self._ready.set()
+            return
+        asyncio.run(self._main())
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ready.set()
+        await _serve(self._listener, self._targets, stop=self._stop)
+
+
+async def _serve(listener: socket.socket, targets: Sequence[Target], *, stop: asyncio.Event | None) -> None:
+    # nothing else holds a task that waits for a connection of which it is the only user
+    held: set[asyncio.Task[None]] = set()
+
+    def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(_join(reader, writer, targets))
+        held.add(task)
+        task.add_done_callback(held.discard)
+
+    async with await asyncio.start_server(join, sock=listener):
+        await (stop or asyncio.Event()).wait()
+    # what is left of connections is cancelled by asyncio.run, which then closes them
+
+
+async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, targets: Sequence[Target]) -> None:
+    ends = [writer]
+    try:
+        if (far := await _reach(targets)) is None:
+            return
+        ends.append(far[1])
+        await asyncio.gather(_copy(reader, far[1]), _copy(far[0], writer))
+    except (OSError, asyncio.CancelledError):
+        # either end broke it off, or the port is closed: nobody waits for what is still to be sent
+        for end in ends:
+            end.transport.abort()
+    finally:
+        for end in ends:
+            end.close()
+
+
+async def _reach(targets: Sequence[Target]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+    for address, port in targets:
+        with contextlib.suppress(OSError, TimeoutError):
+            return await asyncio.wait_for(asyncio.open_connection(address, port), _PATIENCE)
+    return None
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while piece := await reader.read(_PIECE):
+        writer.write(piece)
+        await writer.drain()
+    if writer.can_write_eof():
+        writer.write_eof()
