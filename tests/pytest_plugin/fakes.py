@@ -23,9 +23,10 @@ from vdc.model.topology import Topology
 from vdc.plan.plan import Plan
 from vdc.settings import Settings
 from vdc.steps import Steps
-from vdc.testing import FakeCluster, FakeDataCenter, Lie
+from vdc.testing import FakeCluster, FakeDataCenter, FakeKubernetes, Lie
 
 SMALL = Path(__file__).parents[2] / "topologies" / "small.yml"
+KUBERNETES = SMALL.with_name("k8s-small.yml")
 WHOLE, DAMAGED = "whole", "damaged"
 """Files in the directory of a checkpoint."""
 
@@ -33,12 +34,29 @@ WHOLE, DAMAGED = "whole", "damaged"
 class Deployer:
     """Deploys nothing."""
 
-    def deploy(self, dc: DataCenter) -> Cluster:
+    speaks = "etcd"
+
+    def check(self, topology: Topology) -> None:
+        if topology.name == "refused":
+            raise InputError("no cluster on this")
+
+    def deploy(self, dc: DataCenter, *, retain: bool = False) -> Cluster:
+        del retain
         return self.attach(dc)
 
     def attach(self, dc: DataCenter) -> Cluster:
         assert isinstance(dc, FakeDataCenter)
         return FakeCluster(dc)
+
+
+class KubernetesDeployer(Deployer):
+    """Deploys nothing either, which is a Kubernetes."""
+
+    speaks = "kubernetes"
+
+    def attach(self, dc: DataCenter) -> Cluster:
+        assert isinstance(dc, FakeDataCenter)
+        return FakeKubernetes(dc)
 
 
 @dataclass
@@ -53,6 +71,7 @@ class Life:
     releases: tuple[str, ...] = ()
     boot: str | None = None
     made: dict[str, FakeDataCenter] = field(default_factory=dict)
+    topology: Topology = field(default_factory=lambda: expand(load(SMALL)))
 
     def called(self) -> list[str]:
         return self.calls.read_text().splitlines() if self.calls.exists() else []
@@ -68,7 +87,7 @@ class Life:
         boot: Literal["fork", "cold"] | None = None,
     ) -> Plan:
         del settings, steps
-        self.releases, self.boot = tuple(releases), boot
+        self.releases, self.boot, self.topology = tuple(releases), boot, topology
         return cast(Plan, SimpleNamespace(topology=topology, instance=name or topology.name))
 
     def up(
@@ -144,7 +163,7 @@ class Life:
         owner = process_identity(os.getpid()) if tied else None
         took = {"boot": boot_id(), "owner": owner, "seconds": {"fabric": 1.5, "up": 30.0}}
         (directory / UP).write_text(json.dumps(took))
-        self.made[name] = dc = FakeDataCenter(expand(load(SMALL)), directory, lies=self.lies)
+        self.made[name] = dc = FakeDataCenter(self.topology, directory, lies=self.lies)
         dc.recorder.start()
         return cast(LiveDataCenter, dc)
 

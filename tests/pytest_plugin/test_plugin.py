@@ -13,7 +13,7 @@ import pytest
 from vdc.history import read
 from vdc.shell import Completed, run
 
-from .fakes import DAMAGED, SMALL
+from .fakes import DAMAGED, KUBERNETES, SMALL
 
 HERE = Path(__file__).parent
 
@@ -24,18 +24,17 @@ from functools import partial
 from pathlib import Path
 import pytest
 from vdc.cluster import deployed
-from vdc.pytest_plugin import session
+from vdc.pytest_plugin import options, selection, session
 from vdc.testing import Lie
 
 sys.path.insert(0, {str(HERE)!r})
-from fakes import Deployer, Life
+from fakes import Deployer, KubernetesDeployer, Life
 
 lies = [Lie[name] for name in os.environ.get("LIES", "").split()]
 life = Life(Path("state").absolute(), Path("calls").absolute(), lies=lies)
 deployed.place = lambda *_: Path("deployed/0123").absolute()
-session.Session = partial(
-    session.Session, deployers={{"etcd": Deployer}}, life=life, fork=life.fork, store=life
-)
+options.DEPLOYERS = selection.DEPLOYERS = deployers = {{"etcd": Deployer, "kubernetes": KubernetesDeployer}}
+session.Session = partial(session.Session, deployers=deployers, life=life, fork=life.fork, store=life)
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
@@ -160,13 +159,75 @@ def test_on_a_data_centre_that_is_named_scenarios_refuse_to_run_in_several_proce
 def test_a_deployer_that_there_is_not_is_a_mistake(project: Path) -> None:
     done = _pytest(project, "def test_it(dc):\n    pass\n", "--deployer=consul")
     assert done.status == pytest.ExitCode.USAGE_ERROR
-    assert "no deployer 'consul'; there is etcd" in done.stderr
+    assert "no deployer 'consul'; there is etcd, kubernetes" in done.stderr
 
 
 def test_the_deployer_that_is_named_deploys(project: Path) -> None:
     text = "def test_it(cluster):\n    assert len(cluster.members) == 3\n"
     done = _pytest(project, text)
     assert done.status == 0, done.stdout
+
+
+BOTH = (
+    "@pytest.mark.standard\ndef test_any(cluster):\n    assert cluster.members\n\n"
+    "@pytest.mark.standard\ndef test_pods(kubernetes):\n    assert kubernetes.node_names\n\n"
+    "@pytest.mark.fault\ndef test_probed(cluster, probe):\n    pass\n"
+)
+
+
+def test_a_topology_with_a_kubernetes_gets_one_and_what_is_etcds_own_is_left_out(project: Path) -> None:
+    done = _bare_pytest(project, BOTH, f"--topology={KUBERNETES}", "--run-dir=report")
+    assert done.status == 0, done.stdout
+    assert "1 left out: `probe` needs a cluster that speaks etcd; kubernetes speaks kubernetes" in done.stdout
+    assert "2 passed, 1 deselected" in done.stdout
+    assert "PASSED: 2 passed of 2" in done.stdout
+    summary = (project / "report" / "summary.md").read_text()
+    assert "* probed" in summary
+
+
+def test_the_timers_of_a_kubernetes_on_a_slow_host_are_told(project: Path) -> None:
+    text = (
+        "from vdc.testing import FakeDataCenter\n\nFakeDataCenter.slowness = 1.0\n\n"
+        "def test_it(kubernetes):\n    pass\n"
+    )
+    done = _bare_pytest(project, text, f"--topology={KUBERNETES}", "--run-dir=report")
+    assert done.status == 0, done.stdout
+    assert "## Timers for a host of slowness 1.00" in (project / "report" / "summary.md").read_text()
+
+
+def test_another_topology_gets_etcd_and_scenarios_of_kubernetes_are_left_out(project: Path) -> None:
+    done = _pytest(project, BOTH)
+    assert "1 left out: `kubernetes` needs a cluster that speaks kubernetes; etcd speaks etcd" in done.stdout
+    assert "2 passed, 1 deselected" in done.stdout
+    assert "* pods" in (project / "report" / "summary.md").read_text()
+
+
+def test_scenarios_that_are_left_out_in_every_process_are_told_once(project: Path) -> None:
+    done = _pytest(project, BOTH, "-n1")
+    assert done.status == 0, done.stdout
+    assert (project / "report" / "summary.md").read_text().count("* pods") == 1
+
+
+def test_a_running_data_centre_is_asked_for_its_topology(project: Path) -> None:
+    done = _bare_pytest(project, BOTH, "--dc=fake", "--deployer=kubernetes", "--collect-only")
+    assert "1 left out: `probe`" in done.stdout
+    done = _bare_pytest(project, "", "--dc=fake", "--collect-only")
+    assert "1 left out: `kubernetes`" in done.stdout
+
+
+def test_a_run_of_which_nothing_is_left_says_why_and_does_not_succeed(project: Path) -> None:
+    done = _pytest(project, "def test_pods(kubernetes):\n    pass\n")
+    assert done.status == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert "1 left out: `kubernetes` needs" in done.stdout
+
+
+def test_what_the_deployer_refuses_is_told_before_anything_is_built(project: Path) -> None:
+    (project / "refused.yml").write_text(f"extends: {SMALL}\nname: refused\n")
+    text = "def test_it(cluster):\n    pass\n"
+    done = _bare_pytest(project, text, f"--topology={project / 'refused.yml'}", "--run-dir=report")
+    assert done.status == 1
+    assert "no cluster on this" in done.stdout
+    assert not (project / "calls").exists()
 
 
 def test_what_comes_up_and_down_around_a_scenario_is_not_its_duration(project: Path) -> None:

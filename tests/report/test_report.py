@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tests.conftest import Golden
 from vdc.report import FIRST_SCENARIO, EventOutage, RunResult, ScenarioResult, merged, render_screen, render_summary
 from vdc.report.result import Result
 
@@ -62,6 +63,27 @@ def failed(run: RunResult) -> RunResult:
     return replace(run, scenarios=(*run.scenarios, bad, broken, skipped), versions_after={})
 
 
+@pytest.fixture
+def kubernetes() -> RunResult:
+    has = {"os": "12", "kernel": "6.1.0", "kubernetes": "1.20.2", "containerd": "1.6.20"}
+    return RunResult(
+        name="k8s-small",
+        topology="k8s-small",
+        host="Debian 12, kernel 6.1, 2 cores, 8 GiB",
+        accelerator="tcg",
+        slowness=1.0,
+        scenarios=(scenario("every_node_is_ready", suite="standard"),),
+        durations={"fabric": 1.5, "deploy": 180.0, "scenarios": 310.0, "total": 600.0},
+        versions_before={"rack0-cp0": {**has, "etcd": "3.4.23"}, "rack1-cs0": has, "rack2-ss0": has},
+        cluster="kubernetes",
+        timers={"etcd election": "5 s (default 1 s)", "node grace period": "80 s (default 40 s)"},
+        deselected={
+            "scenarios/reboot/test_reboot.py::test_all_servers_start_again_from_dark": "it probes etcd | kubernetes",
+            "scenarios/fault/test_x.py::test_a_rack_is_lost": "it probes etcd | kubernetes",
+        },
+    )
+
+
 def screen(run: RunResult) -> str:
     console = Console(file=io.StringIO(), width=80, height=24, color_system=None, legacy_windows=False)
     with console.capture() as captured:
@@ -69,23 +91,22 @@ def screen(run: RunResult) -> str:
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
-@pytest.mark.parametrize("case", ["run", "failed"])
-def test_the_summary_reads_as_expected(case: str, request: pytest.FixtureRequest) -> None:
-    expected = (EXPECTED / f"{case}.md").read_text(encoding="utf-8")
-    assert render_summary(request.getfixturevalue(case)) == expected
+@pytest.mark.parametrize("case", ["run", "failed", "kubernetes"])
+def test_the_summary_reads_as_expected(case: str, request: pytest.FixtureRequest, golden: Golden) -> None:
+    golden(EXPECTED / f"{case}.md", render_summary(request.getfixturevalue(case)))
 
 
-@pytest.mark.parametrize("case", ["run", "failed"])
-def test_the_last_screen_reads_as_expected(case: str, request: pytest.FixtureRequest) -> None:
-    expected = (EXPECTED / f"{case}.txt").read_text(encoding="utf-8")
-    assert screen(request.getfixturevalue(case)) == expected
+@pytest.mark.parametrize("case", ["run", "failed", "kubernetes"])
+def test_the_last_screen_reads_as_expected(case: str, request: pytest.FixtureRequest, golden: Golden) -> None:
+    golden(EXPECTED / f"{case}.txt", screen(request.getfixturevalue(case)))
 
 
 @pytest.mark.parametrize("failures", [0, 1, 10, 40])
 def test_the_last_screen_fits_a_terminal_of_24_lines(run: RunResult, failures: int) -> None:
     good = tuple(scenario(f"good_{'long ' * 30}{number}") for number in range(20))
     bad = tuple(scenario(f"bad_{number}", outcome=Result.FAILED, message="why " * 100) for number in range(failures))
-    text = screen(replace(run, scenarios=(*good, *bad)))
+    told = {"timers": {"etcd election": "5 s"}, "deselected": {f"test_{reason}": f"{reason}" for reason in range(4)}}
+    text = screen(replace(run, scenarios=(*good, *bad), **told))  # type: ignore[arg-type]
     assert len(text.splitlines()) <= 23
     assert text.count("bad ") >= min(failures, 12)
 
@@ -125,4 +146,8 @@ def test_runs_side_by_side_are_one_whose_phases_took_as_long_as_the_slowest(run:
     assert both.durations == {"deployed": 6.0, FIRST_SCENARIO: 8.0, "down": 1.0}
     assert both.versions_after == run.versions_after
     assert both.scenarios == run.scenarios * 2
+    assert merged([replace(one, deselected={"a": "x"}), replace(two, deselected={"b": "x"})]).deselected == {
+        "a": "x",
+        "b": "x",
+    }
     assert merged([run]) == run

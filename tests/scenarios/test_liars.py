@@ -22,10 +22,10 @@ from vdc.faults import injected
 from vdc.model.expand import expand
 from vdc.model.load import load
 from vdc.model.topology import Topology
-from vdc.testing import FakeCluster, FakeDataCenter, FakeProbe, Lie
+from vdc.testing import FakeCluster, FakeDataCenter, FakeKubernetes, FakeProbe, Lie
 
 ROOT = Path(__file__).parents[2]
-FIXTURES = frozenset({"dc", "cluster", "probe", "inject"})
+FIXTURES = frozenset({"dc", "cluster", "kubernetes", "probe", "inject"})
 
 Scenario = Callable[..., None]
 Row = Mapping[Lie, str]
@@ -65,6 +65,80 @@ LIES: Mapping[str, Row] = MappingProxyType(
         "standard/test_cluster.py::test_the_cluster_serves_through_every_member": {
             Lie.MEMBER_MUTE: "does not answer",
             Lie.STALE_READS: "expected",
+        },
+        **{
+            f"standard/test_kubernetes.py::{name}": row
+            for name, row in {
+                "test_every_server_is_a_living_node_as_the_topology_says": {
+                    Lie.NODE_DEAD: "does not answer",
+                    Lie.NODE_MISSING: "rack1-ss0: missing",
+                    Lie.NODE_OF_OTHER_VERSION: "v1.19",
+                },
+                "test_a_pod_runs_on_every_node_and_answers": {
+                    Lie.NODE_DEAD: "does not answer",
+                    Lie.POD_MISSING: "5 pods of web",
+                },
+                "test_logs_are_read_and_commands_run_on_every_node": {
+                    Lie.LOGS_EMPTY: "does not tell its name",
+                    Lie.EXEC_ELSEWHERE: "ran in",
+                },
+                "test_replicas_are_spread_over_the_racks": {
+                    Lie.SPREAD_IGNORED: "replicas are on ['rack0-cp0', 'rack0-cp0'"
+                },
+                "test_nothing_changes_in_an_idle_minute": {
+                    Lie.PODS_RESTART: "restarts of web-",
+                    Lie.UNITS_RESTART: "kubelet.service on",
+                    Lie.OBJECTS_CHURN: "Namespace default: ",
+                },
+                "test_the_anonymous_are_refused": {
+                    Lie.ANONYMOUS_AT_API: "API server of rack0-cp0",
+                    Lie.ANONYMOUS_AT_KUBELET: "kubelet of rack0-cp0",
+                },
+                "test_a_node_may_change_itself_and_nothing_of_others": {
+                    Lie.NODE_CHANGES_OTHERS: "may annotate",
+                    Lie.NODE_READS_SECRETS: "may get",
+                },
+                "test_what_a_pod_wrote_to_its_volume_is_read_by_the_next": {
+                    Lie.VOLUME_LOST: "No such file",
+                    Lie.POD_NOT_KILLED: "1 pods of keeper",
+                },
+                "test_the_api_answers_through_every_proxy_with_each_api_server_down_in_turn": {
+                    **_FAULT,
+                    Lie.PROXY_OF_ONE: "rack1-ss0: no API server answers",
+                },
+            }.items()
+        },
+        **{
+            f"standard/test_kubernetes_network.py::{name}": row
+            for name, row in {
+                "test_pods_reach_one_another_within_and_across_racks": {
+                    Lie.RACKS_APART: "does not answer",
+                    Lie.NODE_DEAD: "does not answer",
+                },
+                "test_every_node_sends_the_requests_of_a_service_to_all_its_pods": {
+                    Lie.SERVICE_WITHOUT_ENDPOINTS: "does not answer",
+                    Lie.SERVICE_SKIPS_POD: "never answered by",
+                    Lie.RACKS_APART: "does not answer",
+                },
+                "test_names_are_known_on_every_node_and_others_are_not": {
+                    Lie.NAMES_WRONG: "web.vdc.svc.cluster.local. is 192.0.2.1",
+                    Lie.NAMES_INVENTED: "nobody.vdc.svc.cluster.local. is 192.0.2.1, not unknown",
+                    Lie.SERVICE_WITHOUT_ENDPOINTS: "each.vdc.svc.cluster.local. is unknown",
+                },
+                "test_a_load_balancer_is_reached_from_outside_in_every_rack": {
+                    Lie.BALANCER_OF_ONE_RACK: "never answered in rack 1, rack 2",
+                    Lie.BALANCER_OUTSIDE_POOL: "192.0.2.1 is not of the pool",
+                    Lie.SERVICE_WITHOUT_ENDPOINTS: "does not answer",
+                },
+                "test_a_pod_that_is_well_again_while_kube_proxy_is_down_is_routed_afterwards": {
+                    **_FAULT,
+                    Lie.PROXY_FORGETS: "does not answer",
+                },
+                "test_no_kernel_setting_changes_while_components_restart": {
+                    **_FAULT,
+                    Lie.SYSCTL_CHANGED: "net.ipv4.conf.all.arp_ignore: 0 → 1",
+                },
+            }.items()
         },
         "reboot/test_reboot.py::test_a_graceful_reboot_of_one_server_goes_unnoticed": {
             **_UNDER_PROBE,
@@ -135,9 +209,9 @@ def variants(scenario: Scenario) -> list[Mapping[str, Any]]:
     return [{marks[0].args[0]: value} for value in marks[0].args[1]]
 
 
-@pytest.fixture(scope="module")
-def small() -> Topology:
-    return expand(load(ROOT / "topologies" / "small.yml"))
+@cache
+def expanded(file: str) -> Topology:
+    return expand(load(ROOT / "topologies" / file))
 
 
 _RACKS = "racks: [{count: 3, servers: {cs: 1}}]\nroles: {cs: {memory: 512MiB}}\nexternal: {clients: 1}\n"
@@ -167,8 +241,42 @@ KINDS: Mapping[str, str] = MappingProxyType(
 """Data centres that are not as small.yml: those that scenarios must make sense on, too."""
 
 
+_KUBERNETES = (
+    "roles: {cp: {memory: 1GiB, data: 1GiB, pod_blocks: 1}, cs: {memory: 1GiB, data: 1GiB, pod_blocks: 1}}\n"
+    "external: {clients: 1}\nrelease: kubernetes-1.20\npools: {load_balancer: 10.140.0.0/24}\n"
+)
+KUBERNETES_KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "one_control_plane": (
+            f"racks: [servers: {{cp: 1}}, servers: {{cs: 1}}, servers: {{cs: 1}}]\nkubernetes: {{}}\n{_KUBERNETES}"
+        ),
+        "three_in_ipvs": (
+            f"racks: [{{count: 3, servers: {{cp: 1, cs: 1}}}}]\nkubernetes: {{proxy: ipvs}}\n{_KUBERNETES}"
+        ),
+        "control_planes_alone": (
+            f"racks: [{{count: 3, servers: {{cp: 1}}}}]\nkubernetes: {{domain: dc.example}}\n{_KUBERNETES}"
+        ),
+    }
+)
+"""Those with a Kubernetes."""
+
+
+def wants(name: str, fixture: str) -> bool:
+    return fixture in inspect.signature(scenarios()[name]).parameters
+
+
+@pytest.mark.parametrize("kind", KUBERNETES_KINDS)
+@pytest.mark.parametrize("name", [name for name in sorted(LIES) if not wants(name, "probe")])
+def test_a_scenario_passes_on_every_kind_of_kubernetes(name: str, kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "kind.yml"
+    file.write_text(f"name: kind\n{KUBERNETES_KINDS[kind]}")
+    topology = expand(load(file))
+    for arguments in variants(scenarios()[name]):
+        assert played(topology, tmp_path, scenarios()[name], arguments).dirty() is None
+
+
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", sorted(LIES))
+@pytest.mark.parametrize("name", [name for name in sorted(LIES) if not wants(name, "kubernetes")])
 def test_a_scenario_passes_on_every_kind_of_data_centre(name: str, kind: str, tmp_path: Path) -> None:
     file = tmp_path / "kind.yml"
     file.write_text(f"name: kind\n{KINDS[kind]}")
@@ -178,18 +286,21 @@ def test_a_scenario_passes_on_every_kind_of_data_centre(name: str, kind: str, tm
 
 
 @pytest.fixture
-def play(small: Topology, tmp_path: Path) -> Callable[..., FakeDataCenter]:
+def play(name: str, tmp_path: Path) -> Callable[..., FakeDataCenter]:
     """Run a scenario on a fresh fake data centre that tells these lies, and return it."""
-    return partial(played, small, tmp_path)
+    file = "k8s.yml" if wants(name, "kubernetes") else "small.yml"
+    return partial(played, expanded(file), tmp_path)
 
 
 def played(
     topology: Topology, folder: Path, scenario: Scenario, arguments: Mapping[str, Any], *lies: Lie
 ) -> FakeDataCenter:
     dc = FakeDataCenter(topology, folder, lies=lies)
+    cluster = FakeKubernetes(dc) if topology.kubernetes else FakeCluster(dc)
     offered = {
         "dc": dc,
-        "cluster": FakeCluster(dc),
+        "cluster": cluster,
+        "kubernetes": cluster,
         "probe": FakeProbe(dc),
         "inject": partial(injected, dc),
     }

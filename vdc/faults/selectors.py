@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vdc.cluster.api import Cluster
+from vdc.cluster.kubernetes.api import KubernetesCluster
 from vdc.datacenter.api import DataCenter
 from vdc.datacenter.pace import deadline
 from vdc.model.topology import Tier
@@ -59,6 +60,14 @@ def spine(dc: DataCenter, index: int) -> str:
         if router.index == index:
             return router.name
     raise KeyError(f"no spine {index}")
+
+
+def planned_members(dc: DataCenter, cluster: Cluster) -> frozenset[str]:
+    """Return the servers that should be members of the cluster: of a Kubernetes its control planes, or else all."""
+    kubernetes = dc.topology.kubernetes
+    if kubernetes is not None and isinstance(cluster, KubernetesCluster):
+        return frozenset(kubernetes.control_planes)
+    return frozenset(server.name for server in dc.topology.members)
 
 
 def leader(dc: DataCenter, cluster: Cluster) -> str:

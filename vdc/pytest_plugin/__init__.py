@@ -1,4 +1,4 @@
-"""The pytest plugin: fixtures `dc`, `cluster`, `probe` and `inject`, and the report of the run.
+"""The pytest plugin: fixtures `dc`, `cluster`, `kubernetes`, `probe` and `inject`, and the report of the run.
 
 It is loaded in every pytest run of its environment, so it imports nothing heavy and does nothing until a test
 asks for `dc`. Everything that then happens is in `vdc.pytest_plugin.session`.
@@ -7,7 +7,7 @@ asks for `dc`. Everything that then happens is in `vdc.pytest_plugin.session`.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ import pytest
 
 if TYPE_CHECKING:
     from vdc.cluster.api import Cluster
+    from vdc.cluster.kubernetes.api import KubernetesCluster
     from vdc.datacenter.api import DataCenter
     from vdc.faults.base import Inject
     from vdc.observe.service import Prober
@@ -35,6 +36,9 @@ _MARKERS = (
 STARTED = pytest.StashKey[float]()
 """When this run of pytest began, in seconds of the monotonic clock."""
 
+LEFT_OUT = pytest.StashKey[Mapping[str, str]]()
+"""The tests that the cluster cannot have, by id, with the reason of each."""
+
 _ONE_PROCESS = (
     "scenarios share the data centre that --dc names, so they run in one process: leave out -n (pytest-xdist)"
 )
@@ -50,7 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--topology-set", metavar="NAME=VALUE", action="append", help=set_help)
     group.addoption("--keep", action="store_true", help="with --topology: leave it running at the end")
     group.addoption("--no-checkpoint", action="store_true", help="with --topology: do everything from cold")
-    group.addoption("--deployer", metavar="NAME", default="etcd", help="what deploys the cluster (default: etcd)")
+    group.addoption("--deployer", metavar="NAME", help="what deploys the cluster (default: what the topology says)")
     group.addoption("--run-dir", metavar="DIR", type=Path, help="write the report to DIR (runs/NAME)")
 
 
@@ -92,10 +96,24 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Controller(config, report), "vdc-controller")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order scenarios by suite; leave runs without scenarios alone."""
-    if any(uses_dc(item) for item in items):
-        items.sort(key=lambda item: SUITES.index(suite) if (suite := suite_of(item)) in SUITES else -1)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Order scenarios by suite, and leave out those that the cluster cannot have; leave other runs alone."""
+    if not any(uses_dc(item) for item in items):
+        return
+    items.sort(key=lambda item: SUITES.index(suite) if (suite := suite_of(item)) in SUITES else -1)
+    if _wants_data_center(config):
+        from vdc.pytest_plugin.selection import select
+
+        select(config, items)
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Tell how many scenarios were left out, and why."""
+    if not _wants_data_center(config):
+        return []
+    from vdc.pytest_plugin.selection import told
+
+    return told(config)
 
 
 def _wants_data_center(config: pytest.Config) -> bool:
@@ -142,6 +160,15 @@ def cluster(dc: DataCenter, vdc_session: Session) -> Cluster:
     return vdc_session.cluster(dc)
 
 
+@pytest.fixture(scope="module")
+def kubernetes(cluster: Cluster) -> KubernetesCluster:
+    """The cluster, which is a Kubernetes: where another is deployed, tests that ask for it are left out."""
+    from vdc.cluster.kubernetes.api import KubernetesCluster
+
+    assert isinstance(cluster, KubernetesCluster), f"{type(cluster).__name__} is no Kubernetes"
+    return cluster
+
+
 @pytest.fixture
 def probe(request: pytest.FixtureRequest) -> Prober:
     """Offer probes: `with probe.etcd(cluster) as watch:`. Outages go to the report by themselves."""
@@ -163,4 +190,16 @@ def inject(dc: DataCenter, request: pytest.FixtureRequest) -> Inject:
     return partial(injected, dc, on_failure=on_failure)
 
 
-__all__ = ["STARTED", "SUITES", "cluster", "dc", "inject", "probe", "suite_of", "uses_dc", "vdc_session"]
+__all__ = [
+    "LEFT_OUT",
+    "STARTED",
+    "SUITES",
+    "cluster",
+    "dc",
+    "inject",
+    "kubernetes",
+    "probe",
+    "suite_of",
+    "uses_dc",
+    "vdc_session",
+]

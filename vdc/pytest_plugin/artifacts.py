@@ -1,15 +1,19 @@
-"""What explains a failure, gathered while it is still there: consoles, BIRD's state, journals."""
+"""What explains a failure, gathered while it is still there: consoles, BIRD's state, journals, Kubernetes' objects."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from vdc.cluster.deployers import deployed
+from vdc.cluster.kubernetes.api import KubernetesCluster, Manifest
 from vdc.datacenter.api import DataCenter, Machine, Power, Router
-from vdc.errors import VdcError
+from vdc.errors import ClusterError, VdcError
 
 _JOURNAL_LINES = "3000"
 _SECONDS = 30.0
+_KINDS = ("Node", "Pod", "Service", "Endpoints", "Event")
 
 Collector = Callable[[], str]
 
@@ -36,6 +40,8 @@ def _collectors(dc: DataCenter) -> Iterator[tuple[str, Collector]]:
     for name, machine in dc.servers.items():
         yield f"bird-{name}.txt", lambda machine=machine: _guest_bird(machine)  # type: ignore[misc]
         yield f"journal-{name}.txt", lambda machine=machine: _journal(machine)  # type: ignore[misc]
+    if dc.topology.kubernetes is not None:
+        yield "kubernetes.jsonl", lambda: _kubernetes(dc)
 
 
 def _gather(path: Path, collector: Collector) -> str:
@@ -70,6 +76,18 @@ def _journal(machine: Machine) -> str:
     _expect_answering(machine)
     argv = ["journalctl", "--boot", "--no-pager", "--output=short-monotonic", f"--lines={_JOURNAL_LINES}"]
     return machine.run(argv, timeout=2 * _SECONDS).stdout
+
+
+def _kubernetes(dc: DataCenter) -> str:
+    found = next((cluster for cluster in deployed(dc) if isinstance(cluster, KubernetesCluster)), None)
+    if found is None:
+        raise ClusterError("no Kubernetes is deployed")
+    return "\n".join(_line(kind, each) for kind in _KINDS for each in found.list(kind)) + "\n"
+
+
+def _line(kind: str, manifest: Manifest) -> str:
+    metadata = {name: value for name, value in manifest["metadata"].items() if name != "managedFields"}
+    return json.dumps({"kind": kind, **manifest, "metadata": metadata}, default=str)
 
 
 def _expect_answering(machine: Machine) -> None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from vdc.cluster.deployers import DEPLOYERS
-from vdc.pytest_plugin import STARTED
+from vdc.cluster.deployers import DEPLOYERS, default_deployer
+from vdc.datacenter import lifecycle
+from vdc.errors import VdcError
+from vdc.model.load import read_topology
+from vdc.model.topology import Topology
+from vdc.pytest_plugin import LEFT_OUT, STARTED
+from vdc.settings import Settings
+from vdc.steps import Steps
 
 STARTED_VARIABLE = "VDC_TEST_STARTED"
 """The environment variable in which `vdc test` says when it began: seconds of the monotonic clock, as text."""
@@ -25,7 +31,8 @@ class Options:
     """What the command line asks for. Without a topology, `name` is a running data centre.
 
     `sets` are `name=value` for the variables of the topology file.
-    `deploys` is whether any test asks for a cluster, `releases` are images that tests need besides the topology's,
+    `deploys` is whether any test asks for a cluster, `left_out` are tests that ask for another one, with the reason of
+    each, `releases` are images that tests need besides the topology's,
     `worker` is the name that pytest-xdist gave this process, and `started` is when all began, in seconds of the
     monotonic clock.
     """
@@ -38,6 +45,7 @@ class Options:
     checkpoint: bool = True
     deployer: str = "etcd"
     deploys: bool = True
+    left_out: Mapping[str, str] = field(default_factory=dict)
     releases: tuple[str, ...] = ()
     worker: str = ""
     started: float = field(default_factory=time.monotonic)
@@ -51,9 +59,6 @@ def options(config: pytest.Config, items: Iterable[pytest.Item] = ()) -> Options
     topology, running = config.getoption("--topology"), config.getoption("--dc")
     if (topology is None) == (running is None):
         raise pytest.UsageError(f"{_USAGE}; give one of them")
-    deployer = config.getoption("--deployer")
-    if deployer not in DEPLOYERS:
-        raise pytest.UsageError(f"no deployer {deployer!r}; there is {', '.join(sorted(DEPLOYERS))}")
     name = running or config.getoption("--name")
     tests = tuple(items)
     return Options(
@@ -63,14 +68,38 @@ def options(config: pytest.Config, items: Iterable[pytest.Item] = ()) -> Options
         sets=tuple(config.getoption("--topology-set") or ()),
         keep=config.getoption("--keep"),
         checkpoint=not config.getoption("--no-checkpoint"),
-        deployer=deployer,
+        deployer=deployer_of(config),
         deploys=any("cluster" in getattr(test, "fixturenames", ()) for test in tests),
+        left_out=config.stash.get(LEFT_OUT, {}),
         releases=tuple(
             sorted({name for test in tests for mark in test.iter_markers("releases") for name in mark.args})
         ),
         worker=worker_of(config),
         started=started(config),
     )
+
+
+def deployer_of(config: pytest.Config) -> str:
+    """Return the name of the deployer: the one that the command line names, or else what the topology says.
+
+    A topology that cannot be read is told where it is used; until then it says nothing.
+
+    Raises pytest.UsageError: there is no such deployer.
+    """
+    named: str | None = config.getoption("--deployer")
+    if named is not None and named not in DEPLOYERS:
+        raise pytest.UsageError(f"no deployer {named!r}; there is {', '.join(sorted(DEPLOYERS))}")
+    return named or default_deployer(_topology(config))
+
+
+def _topology(config: pytest.Config) -> Topology | None:
+    file, running = config.getoption("--topology"), config.getoption("--dc")
+    try:
+        if file is not None:
+            return read_topology(file, tuple(config.getoption("--topology-set") or ()))
+        return lifecycle.attach(running, Settings.from_environment(), Steps()).topology
+    except (VdcError, ValueError):
+        return None
 
 
 def started(config: pytest.Config) -> float:

@@ -153,7 +153,7 @@ class Session:
 
     def cluster(self, dc: DataCenter) -> Cluster:
         """Return the cluster; with --dc it is deployed, unless it is there already."""
-        deployer = self._deployers[self._options.deployer]()
+        deployer = self._deployer()
         if self._options.topology is not None and self._options.deploys:
             return deployer.attach(dc)
         with self._timed("deploy"):
@@ -192,6 +192,9 @@ class Session:
             durations=self._durations,
             versions_before=self._before,
             versions_after=self._after,
+            cluster=self._options.deployer if self._options.deploys else "",
+            timers=self._timers(dc),
+            deselected=self._options.left_out,
         )
 
     def _open(self) -> DataCenter:
@@ -211,6 +214,8 @@ class Session:
 
     def _prepare(self, file: Path) -> Plan:
         topology, chosen = read_topology(file, self._options.sets, default_mtu=default_mtu()), self._options
+        if chosen.deploys:
+            self._deployer().check(topology)
         plan = self._life.prepare(
             topology,
             instance_name(chosen.name or topology.name, chosen.worker),
@@ -239,7 +244,7 @@ class Session:
         self._durations |= lifecycle.seconds(dc)
         if self._options.deploys:
             with self._timed("deploy"):
-                self._deployers[self._options.deployer]().deploy(dc)
+                self._deployer().deploy(dc, retain=True)
         return dc
 
     def _wake(self, name: str, found: Checkpoint) -> LiveDataCenter:
@@ -247,8 +252,18 @@ class Session:
         self._ours = True
         if self._options.deploys:
             with self._steps.step("wait until the cluster serves"):
-                self._deployers[self._options.deployer]().attach(dc).wait_serving()
+                self._deployer().attach(dc).wait_serving()
         return dc
+
+    def _deployer(self) -> Deployer:
+        return self._deployers[self._options.deployer]()
+
+    def _timers(self, dc: DataCenter | None) -> Mapping[str, str]:
+        if dc is None or not self._options.deploys or self._deployer().speaks != "kubernetes":
+            return {}
+        from vdc.cluster.kubernetes.timers import timers
+
+        return timers(dc.slowness).described()
 
     def _clear(self, name: str) -> None:
         if name in self._life.instances(self._settings):

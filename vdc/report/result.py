@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from types import MappingProxyType
+from typing import Final, NamedTuple
 
 Versions = Mapping[str, Mapping[str, str]]
-"""Server to component ("os", "kernel", "bird", "etcd") to version."""
+"""Server to component ("os", "kernel", "bird", "etcd", "kubernetes", …) to version."""
 
 
-TARGETS: Mapping[str, float] = MappingProxyType({"fabric": 3.0, "answering": 90.0, "down": 3.0, "total": 600.0})
-"""How long these phases of a run of `small.yml` may take at most, on 2 cores without KVM."""
+class Targets(NamedTuple):
+    """How long phases of a run of a topology file may take at most, on 2 cores without KVM."""
+
+    file: str
+    seconds: Mapping[str, float]
+
+
+_ETCD: Final = Targets("small.yml", {"fabric": 3.0, "answering": 90.0, "down": 3.0, "total": 600.0})
+_KUBERNETES: Final = Targets("k8s-small.yml", {"fabric": 3.0, "down": 3.0, "scenarios": 300.0})
 
 FIRST_SCENARIO = "first scenario"
 """The phase that ends when the first scenario runs, and began with everything."""
@@ -57,12 +64,17 @@ class ScenarioResult:
     @property
     def title(self) -> str:
         """The name of the test as a sentence."""
-        return self.test.rpartition("::")[2].removeprefix("test_").replace("_", " ")
+        return title_of(self.test)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """A whole run. `durations` are named phases ("up", "deploy", …, "total"), in the order to print them."""
+    """A whole run. `durations` are named phases ("up", "deploy", …, "total"), in the order to print them.
+
+    `cluster` is what was deployed, by the name of its deployer. `timers` are those that are not what they are on a fast
+    host, in words: "etcd election" to "5 s (default 1 s)". `deselected` are scenarios that do not fit this run, each
+    test's id with the reason.
+    """
 
     name: str
     topology: str
@@ -73,6 +85,14 @@ class RunResult:
     durations: Mapping[str, float] = field(default_factory=dict)
     versions_before: Versions = field(default_factory=dict)
     versions_after: Versions = field(default_factory=dict)
+    cluster: str = ""
+    timers: Mapping[str, str] = field(default_factory=dict)
+    deselected: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def targets(self) -> Targets:
+        """How long its phases may take."""
+        return _KUBERNETES if self.cluster == "kubernetes" else _ETCD
 
     @property
     def passed(self) -> bool:
@@ -110,7 +130,13 @@ def merged(runs: Sequence[RunResult]) -> RunResult:
         durations=durations,
         versions_before={server: had for run in runs for server, had in run.versions_before.items()},
         versions_after={server: has for run in runs for server, has in run.versions_after.items()},
+        deselected={test: why for run in runs for test, why in run.deselected.items()},
     )
+
+
+def title_of(test: str) -> str:
+    """Return the name of a test, by pytest's id, as a sentence."""
+    return test.rpartition("::")[2].removeprefix("test_").replace("_", " ")
 
 
 def shown_outages(outages: Mapping[str, float]) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vdc.report.result import TARGETS, Result, RunResult, ScenarioResult, version_changes
+from vdc.report.result import Result, RunResult, ScenarioResult, version_changes
 
 _ROOM = 18  # lines for scenarios and failures, beside the header, the facts, the verdict and the prompt
+_MORE = 3  # lines for timers and for what was left out
 _STYLES = {
     Result.PASSED: "green",
     Result.FAILED: "bold red",
@@ -21,12 +25,13 @@ def render_screen(run: RunResult) -> RenderableType:
     """Return the screen; where there is too little room, scenarios that passed are only counted."""
     bad = [scenario for scenario in run.scenarios if scenario.outcome is not Result.PASSED]
     messages = [_message(scenario) for scenario in bad if scenario.message][: _ROOM // 3]
-    shown = _fitting(run.scenarios, _ROOM - len(messages))
+    more = list(_more(run))[:_MORE]
+    shown = _fitting(run.scenarios, _ROOM - len(messages) - len(more))
     parts: list[RenderableType] = [_table(shown)]
     hidden = len(run.scenarios) - len(shown)
     if hidden:
         parts.append(Text(f"… and {hidden} more", style="dim"))
-    parts += [*messages, _line(_facts(run)), _line(_targets(run)), _line(_changes(run))]
+    parts += [*messages, _line(_facts(run)), _line(_targets(run)), _line(_changes(run)), *more]
     parts.append(Text(run.verdict, style="bold green" if run.passed else "bold red"))
     return Group(*parts)
 
@@ -64,14 +69,16 @@ def _message(scenario: ScenarioResult) -> Text:
 
 
 def _facts(run: RunResult) -> str:
-    others = ((name, seconds) for name, seconds in run.durations.items() if name not in TARGETS)
+    others = ((name, seconds) for name, seconds in run.durations.items() if name not in run.targets.seconds)
     durations = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in others)
-    return f"{run.accelerator}, slowness {run.slowness:.2f}" + (f" · {durations}" if durations else "")
+    facts = (run.cluster, f"{run.accelerator}, slowness {run.slowness:.2f}", durations)
+    return " · ".join(fact for fact in facts if fact)
 
 
 def _targets(run: RunResult) -> str:
     """Return each duration that has a target, and the target after the slash."""
-    durations = ((name, seconds, TARGETS[name]) for name, seconds in run.durations.items() if name in TARGETS)
+    targets = run.targets.seconds
+    durations = ((name, seconds, targets[name]) for name, seconds in run.durations.items() if name in targets)
     return ", ".join(f"{name} {seconds:.1f}/{target:g} s" for name, seconds, target in durations)
 
 
@@ -81,6 +88,13 @@ def _changes(run: RunResult) -> str:
     for component, versions in version_changes(run).items():
         parts.append(f"{component} {' | '.join(sorted(set(versions.values())))}")
     return " · ".join(parts)
+
+
+def _more(run: RunResult) -> Iterator[Text]:
+    if run.timers:
+        yield _line("timers: " + ", ".join(f"{name} {value}" for name, value in run.timers.items()))
+    for reason, number in Counter(run.deselected.values()).items():
+        yield _line(f"{number} left out: {reason}", style="yellow")
 
 
 def _line(text: str, style: str = "") -> Text:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import starmap
 
-from vdc.report.result import TARGETS, Result, RunResult, ScenarioResult, shown_outages, version_changes
+from vdc.report.result import Result, RunResult, ScenarioResult, shown_outages, title_of, version_changes
 
 _MARKS = {Result.PASSED: "✅", Result.FAILED: "❌", Result.ERROR: "💥", Result.SKIPPED: "⏭️"}
 _NOTHING = "-"
@@ -13,17 +12,21 @@ _MESSAGE = 2000  # characters
 
 
 def render_summary(run: RunResult) -> str:
-    """Return the summary: the verdict first, then scenarios, outages, failures, versions, durations, the host."""
+    """Return the summary: the verdict first, then scenarios, what was left out, outages, failures, versions, durations,
+    timers, the host.
+    """
     parts = [
         f"# {'✅' if run.passed else '❌'} {run.verdict}\n",
-        f"Data centre `{run.name}` of topology `{run.topology}`.\n",
+        f"Data centre `{run.name}` of topology `{run.topology}`{_with_cluster(run)}.\n",
         _table(("", "suite", "scenario", "longest outage", "duration"), map(_row, run.scenarios)),
+        *_deselected(run),
         *_outages(run),
         *_failures(run),
         *_versions(run),
         "## Durations\n",
-        _table(("phase", "duration", "target"), starmap(_phase, run.durations.items())),
-        "Targets are for `topologies/small.yml` on 2 cores without KVM.\n",
+        _table(("phase", "duration", "target"), _phases(run)),
+        f"Targets are for `topologies/{run.targets.file}` on 2 cores without KVM.\n",
+        *_timers(run),
         "## Host\n",
         _table(("host", "accelerator", "slowness"), [(_cell(run.host), run.accelerator, f"{run.slowness:.2f}")]),
     ]
@@ -57,11 +60,34 @@ def _outage(seconds: float | None) -> str:
     return _NOTHING if seconds is None else f"{seconds:.2f} s"
 
 
-def _phase(name: str, seconds: float) -> tuple[str, ...]:
-    target = TARGETS.get(name)
-    if target is None:
-        return name, _seconds(seconds), _NOTHING
-    return name, _seconds(seconds), f"≤ {target:g} s" + (", missed" if seconds > target else "")
+def _phases(run: RunResult) -> Iterator[tuple[str, ...]]:
+    for name, seconds in run.durations.items():
+        target = run.targets.seconds.get(name)
+        if target is None:
+            yield name, _seconds(seconds), _NOTHING
+        else:
+            yield name, _seconds(seconds), f"≤ {target:g} s" + (", missed" if seconds > target else "")
+
+
+def _with_cluster(run: RunResult) -> str:
+    return f", with the cluster `{run.cluster}`" if run.cluster else ""
+
+
+def _deselected(run: RunResult) -> Iterator[str]:
+    by_reason: dict[str, list[str]] = {}
+    for test, reason in run.deselected.items():
+        by_reason.setdefault(reason, []).append(title_of(test))
+    if by_reason:
+        yield "## Scenarios that were left out\n"
+    for reason, titles in by_reason.items():
+        yield f"{len(titles)}: {_cell(reason)}\n"
+        yield "".join(f"* {_cell(title)}\n" for title in titles)
+
+
+def _timers(run: RunResult) -> Iterator[str]:
+    if run.timers:
+        yield f"## Timers for a host of slowness {run.slowness:.2f}\n"
+        yield _table(("timer", "is"), ((_cell(name), _cell(value)) for name, value in run.timers.items()))
 
 
 def _failures(run: RunResult) -> Iterator[str]:

@@ -3,7 +3,17 @@
 from vdc.testing.cluster import FakeCluster
 from vdc.testing.datacenter import FakeDataCenter
 from vdc.testing.devices import FakeClient, FakeMachine, FakeRouter
+from vdc.testing.kubernetes import FakeKubernetes
 from vdc.testing.lies import Lie
 from vdc.testing.probe import FakeProbe
 
-__all__ = ["FakeClient", "FakeCluster", "FakeDataCenter", "FakeMachine", "FakeProbe", "FakeRouter", "Lie"]
+__all__ = [
+    "FakeClient",
+    "FakeCluster",
+    "FakeDataCenter",
+    "FakeKubernetes",
+    "FakeMachine",
+    "FakeProbe",
+    "FakeRouter",
+    "Lie",
+]

@@ -26,7 +26,7 @@ class FakeCluster:
 
     def state(self) -> tuple[MemberState, ...]:
         """Return what every member says of itself."""
-        serving, leader = self._world.serving(), self._elected()
+        serving, leader = self._world.serving(self.members), self._elected()
         return tuple(
             MemberState(
                 server=name,
@@ -55,7 +55,7 @@ class FakeCluster:
 
     def wait_serving(self, *, members: Sequence[str] | None = None) -> None:
         """Return if these members serve; raises WaitTimeout at once otherwise."""
-        missing = set(self.members if members is None else members) - self._world.serving()
+        missing = set(self.members if members is None else members) - self._world.serving(self.members)
         if missing:
             raise WaitTimeout("the cluster to serve", deadline=0.0, last=f"not serving: {sorted(missing)}")
 
@@ -64,13 +64,13 @@ class FakeCluster:
         machine.run(["systemctl", "start", "etcd"])
 
     def _expect_serving(self, via: str | None) -> None:
-        serving = self._world.serving()
+        serving = self._world.serving(self.members)
         mute = Lie.MEMBER_MUTE in self._world.lies and via == self.members[-1]
         if mute or not serving or (via is not None and via not in serving):
             raise ClusterError(f"{via or 'the cluster'} does not answer")
 
     def _elected(self) -> str | None:
-        serving = self._world.serving()
+        serving = self._world.serving(self.members)
         stays = Lie.OLD_LEADER_STAYS in self._world.lies and self._leader not in self._world.down
         if serving and self._leader not in serving and not stays:
             self._leader = min(serving)

@@ -19,6 +19,14 @@ from vdc.testing.world import World, addresses_in
 VERSIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "debian-12": {"os": "12", "kernel": "6.1.0", "bird": "2.0.12", "etcd": "3.4.23"},
+        "kubernetes-1.20": {
+            "os": "12",
+            "kernel": "6.1.0",
+            "bird": "2.0.12",
+            "etcd": "3.4.23",
+            "containerd": "1.6.20",
+            "kubernetes": "1.20.2",
+        },
         "debian-13": {"os": "13", "kernel": "6.12.0", "bird": "2.17.1", "etcd": "3.5.16"},
     }
 )
@@ -26,7 +34,7 @@ VERSIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 
 
 class FakeDevice:
-    """Something that runs commands: it knows ping(8) and nft(8), and does anything else without a word."""
+    """Something that runs commands: it knows ping(8), nft(8) and the world's programs, and does all else wordlessly."""
 
     def __init__(self, name: str, world: World) -> None:
         self._name = name
@@ -53,6 +61,8 @@ class FakeDevice:
             return Completed(argv=argv, status=1, stdout="1 packets transmitted, 100% packet loss", stderr="")
         if argv[0] == "nft":
             self._world.block(self.name, addresses_in(stdin))
+        if argv[0] in self._world.programs:
+            return self._world.programs[argv[0]](self.name, argv)
         return Completed(argv=argv, status=0, stdout="", stderr="")
 
 

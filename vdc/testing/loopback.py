@@ -23,7 +23,7 @@ from vdc import shell
 from vdc.cluster.etcd_config import CLIENT_PORT
 from vdc.errors import CommandError
 from vdc.history import Recorder
-from vdc.model.topology import Server, Topology
+from vdc.model.topology import External, Server, Topology
 from vdc.shell import Completed
 from vdc.steps import Steps
 
@@ -151,7 +151,7 @@ class LoopbackDataCenter:
 
     @cached_property
     def topology(self) -> Topology:
-        """Three servers and nothing else."""
+        """Three servers and a client."""
         x, y = self.subnet
         addresses = [IPv4Address(f"127.{x}.{y}.{host}") for host in (1, 2, 3)]
         return Topology(
@@ -160,7 +160,7 @@ class LoopbackDataCenter:
             boot="cold",
             routers=(),
             servers=tuple(_server(index, address) for index, address in enumerate(addresses)),
-            externals=(),
+            externals=(External(name="external", segment="loopback", interface="lo", addresses=(), gateways=()),),
             links=(),
             segments=(),
         )

@@ -11,13 +11,17 @@ from itertools import chain
 from vdc.datacenter.api import Power, Routes, SessionState
 from vdc.model.routing import expected_routes, expected_sessions
 from vdc.model.topology import Address, Session, Tier, Topology
+from vdc.shell import Completed
 from vdc.testing.lies import Lie
 
 Model = tuple[dict[str, Routes], dict[str, frozenset[str]]]
 
 
 class World:
-    """A data centre in memory. `claimed_*` is what devices say, the rest is so; only lies part the two."""
+    """A data centre in memory. `claimed_*` is what devices say, the rest is so; only lies part the two.
+
+    `programs` are what else devices know: a command's name to what it does on a device.
+    """
 
     def __init__(self, topology: Topology, lies: Collection[Lie]) -> None:
         names = [*(router.name for router in topology.routers), *(server.name for server in topology.servers)]
@@ -32,6 +36,7 @@ class World:
         self.releases = {server.name: topology.release for server in topology.servers}
         self.data: dict[str, str] = {}
         self.observers: list[Callable[[], None]] = []
+        self.programs: dict[str, Callable[[str, tuple[str, ...]], Completed]] = {}
         self._models: dict[object, Model] = {}
 
     def switch_off(self, device: str) -> None:
@@ -108,11 +113,10 @@ class World:
         tables = borders if source in outside else (source,)
         return source == target or any(address in prefix for table in tables for prefix in self.routes(table))
 
-    def serving(self) -> frozenset[str]:
-        """Return the members that can serve: up, not cut off, and more than half of all."""
-        well = {server.name for server in self.topology.members if server.name not in self.down}
-        group = frozenset(name for name in well if not self.blocked.get(name))
-        return group if 2 * len(group) > len(self.topology.members) else frozenset()
+    def serving(self, members: Collection[str]) -> frozenset[str]:
+        """Return those of all members of a cluster that can serve: up, not cut off, and more than half."""
+        group = frozenset(name for name in members if name not in self.down and not self.blocked.get(name))
+        return group if 2 * len(group) > len(members) else frozenset()
 
     def _booted(self, device: str) -> None:
         if device not in self.boots:

@@ -1,0 +1,59 @@
+"""The fault of a component that was stopped: proven by those who ask it, for each that somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vdc.cluster.kubernetes.api import Component
+from vdc.errors import HealError, WaitTimeout
+from vdc.faults import ComponentStopped, injected
+from vdc.model.expand import expand
+from vdc.model.load import load
+from vdc.testing import FakeDataCenter, FakeKubernetes, Lie
+
+Make = Callable[..., FakeKubernetes]
+
+ASKED = (Component.API_SERVER, Component.KUBELET, Component.KUBE_PROXY)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    def made(*lies: Lie) -> FakeKubernetes:
+        topology = expand(load(Path(__file__).parents[2] / "topologies" / "k8s.yml"))
+        return FakeKubernetes(FakeDataCenter(topology, tmp_path, lies=lies))
+
+    return made
+
+
+@pytest.mark.parametrize("component", [*ASKED, Component.SCHEDULER])
+def test_it_does_not_run_in_the_body_and_runs_after_it(make: Make, component: Component) -> None:
+    cluster = make()
+    fault = ComponentStopped(cluster, component, ("rack0-cp0", "rack1-cp0"))
+    with injected(cluster.dc, fault):
+        assert not cluster.running(component, "rack0-cp0")
+    assert cluster.running(component, "rack0-cp0")
+    assert fault.name == f"{component} of rack0-cp0, rack1-cp0 stopped"
+
+
+@pytest.mark.parametrize("component", ASKED)
+def test_one_that_goes_on_answering_does_not_bite(make: Make, component: Component) -> None:
+    cluster = make(Lie.FAULT_WITHOUT_EFFECT)
+    with (
+        pytest.raises(WaitTimeout, match="of rack0-cp0 still answers"),
+        injected(cluster.dc, ComponentStopped(cluster, component, ("rack0-cp0",))),
+    ):
+        raise AssertionError("the body ran")
+
+
+@pytest.mark.parametrize("component", ASKED)
+def test_one_that_says_it_runs_and_does_not_answer_is_not_healed(make: Make, component: Component) -> None:
+    cluster = make(Lie.NEVER_HEALS)
+    with (
+        pytest.raises(HealError, match="of rack0-cp0 does not answer"),
+        injected(cluster.dc, ComponentStopped(cluster, component, ("rack0-cp0",))),
+    ):
+        pass
+    assert cluster.dc.dirty() is not None

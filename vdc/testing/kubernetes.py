@@ -1,0 +1,243 @@
+"""A Kubernetes in memory, on a fake data centre: implements `KubernetesCluster`, honestly or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import urlsplit
+
+from vdc.cluster.api import MemberState
+from vdc.cluster.kubernetes.api import Answer, Component, Manifest, NodeState, Pod
+from vdc.datacenter.api import Machine
+from vdc.errors import ClusterError, InputError, WaitTimeout
+from vdc.testing.cluster import FakeCluster
+from vdc.testing.controllers import Controllers, FakePod
+from vdc.testing.datacenter import FakeDataCenter
+from vdc.testing.guests import Guests
+from vdc.testing.lies import Lie
+from vdc.testing.objects import Objects, bare
+from vdc.testing.shell import Shell
+from vdc.testing.traffic import Traffic
+
+CONTROL: Final = frozenset({Component.API_SERVER, Component.CONTROLLER_MANAGER, Component.SCHEDULER, Component.ETCD})
+"""What runs on control planes alone."""
+
+_OK, _UNAUTHORIZED, _FORBIDDEN = 200, 401, 403
+_INTERFACES: Final = ("all", "default", "eth0", "eth1")
+_OTHER_VERSION: Final = "v1.19.0"
+_DEFAULTS: Mapping[str, str] = MappingProxyType({"arp_ignore": "0", "arp_announce": "0", "rp_filter": "0"})
+
+
+class FakeKubernetes(FakeCluster):
+    """A Kubernetes on all members of `dc`, whose topology has one. Nothing in it takes time."""
+
+    def __init__(self, dc: FakeDataCenter) -> None:
+        if dc.topology.kubernetes is None:
+            raise InputError(f"{dc.topology.name} has no Kubernetes")
+        lies = dc.world.lies
+        self._objects = Objects()
+        self._controllers = Controllers(dc.topology, self._objects, lies)
+        super().__init__(dc)
+        self._claimed_stopped: set[tuple[Component, str]] = set()
+        self._stopped: set[tuple[Component, str]] = set()
+        self._changed: dict[tuple[str, str], str] = {}
+        self._asked = 0
+        self._traffic = Traffic(dc, self._objects, self._controllers, self._stopped)
+        self._shell = Shell(self._traffic)
+        dc.world.programs |= Guests(dc.world, self._objects, self._stopped).programs
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Its control planes."""
+        return tuple(self._controllers.control_planes)
+
+    @property
+    def dc(self) -> FakeDataCenter:
+        """The data centre."""
+        return self._dc
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """Its nodes, control plane first."""
+        workers = (name for name in self._controllers.nodes if name not in self.members)
+        return (*self.members, *workers)
+
+    def state(self) -> tuple[MemberState, ...]:
+        """Return what every control plane says of itself."""
+        return super().state()
+
+    def nodes(self) -> tuple[NodeState, ...]:
+        """Return the nodes that the API has."""
+        names = self.node_names[:-1] if Lie.NODE_MISSING in self._world.lies else self.node_names
+        return tuple(map(self._node, names))
+
+    def wait_nodes_ready(self, names: Sequence[str] | None = None) -> None:
+        """Return if they are; raises WaitTimeout at once otherwise."""
+        ready = {node.name for node in self.nodes() if node.ready}
+        wanted = {node.name for node in self.nodes()} if names is None else set(names)
+        if missing := wanted - ready:
+            raise WaitTimeout("nodes to be Ready", deadline=0.0, last=f"not ready: {sorted(missing)}")
+
+    def apply(self, *manifests: Manifest) -> None:
+        """Write objects; what follows from them is there at once."""
+        for manifest in manifests:
+            self._traffic.addressed(self._objects.apply(manifest))
+        self._reconcile()
+
+    def delete(self, *manifests: Manifest) -> None:
+        """Remove objects and pods."""
+        for manifest in manifests:
+            if manifest["kind"] == "Pod":
+                self._kill(manifest["metadata"]["name"])
+            self._objects.delete(manifest)
+        self._reconcile()
+
+    def get(self, kind: str, name: str, *, namespace: str = "") -> Manifest:
+        """Return an object."""
+        return self._objects.get(bare(kind), name, namespace)
+
+    def list(self, kind: str, *, namespace: str = "", labels: Mapping[str, str] | None = None) -> tuple[Manifest, ...]:
+        """Return objects; pods and nodes are not among them."""
+        if Lie.OBJECTS_CHURN in self._world.lies:
+            self._objects.touch(self._objects.get("Namespace", "default", ""))
+        return tuple(
+            each
+            for each in self._objects.of(bare(kind))
+            if namespace in {"", each["metadata"].get("namespace", "")}
+            and (labels or {}).items() <= each["metadata"].get("labels", {}).items()
+        )
+
+    def pods(self, *, namespace: str = "", labels: Mapping[str, str] | None = None) -> tuple[Pod, ...]:
+        """Return pods."""
+        if Lie.PODS_RESTART in self._world.lies:
+            for pod in self._controllers.pods:
+                pod.restarts += 1
+        return tuple(
+            pod.shown()
+            for pod in self._controllers.pods
+            if namespace in {"", pod.namespace} and (labels or {}).items() <= pod.labels.items()
+        )
+
+    def run_in(self, pod: Pod, argv: Sequence[str], *, timeout: float = 30.0) -> str:
+        """Run one of the commands that `vdc.observe.pods` has."""
+        del timeout
+        found = self._pod(pod)
+        if Lie.EXEC_ELSEWHERE in self._world.lies:
+            found = next(each for each in reversed(self._controllers.pods) if each.node != found.node)
+        try:
+            return self._shell.run(found, tuple(argv))
+        finally:
+            self._reconcile()
+
+    def logs(self, pod: Pod) -> str:
+        """Return what a pod says when it starts."""
+        found = self._pod(pod)
+        return "" if Lie.LOGS_EMPTY in self._world.lies else f"{found.name} on {found.node}\n"
+
+    def fetch(self, url: str, *, source: Pod | str, timeout: float = 10.0) -> Answer:
+        """Get a URL."""
+        del timeout
+        place = source if isinstance(source, str) else source.node
+        parts = urlsplit(url)
+        return Answer(status=_OK, body=self._traffic.answer(place, str(parts.hostname), parts.port or 80))
+
+    def ask_api(self, path: str, *, via: str | None = None, proxied: bool = False, anonymous: bool = False) -> Answer:
+        """Ask an API server, or the proxy of a server, which asks one that serves."""
+        alive = tuple(name for name in self.members if self._runs(Component.API_SERVER, name))
+        if proxied:
+            asked = (self.members[0],) if Lie.PROXY_OF_ONE in self._world.lies and via == self.node_names[-1] else alive
+        else:
+            asked = alive if via is None else (via,)
+        if not set(asked) & set(alive):
+            raise ClusterError(f"no API server answers via {via}")
+        if anonymous and not path.endswith("z") and Lie.ANONYMOUS_AT_API not in self._world.lies:
+            return Answer(status=_FORBIDDEN, body=f'User "system:anonymous" cannot get path "{path}"')
+        return Answer(status=_OK, body="ok")
+
+    def ask_kubelet(self, node: str, path: str, *, anonymous: bool = False) -> Answer:
+        """Ask a kubelet."""
+        if not self._runs(Component.KUBELET, node) or self._traffic.dead(node):
+            raise ClusterError(f"the kubelet of {node} does not answer")
+        if anonymous and Lie.ANONYMOUS_AT_KUBELET not in self._world.lies:
+            return Answer(status=_UNAUTHORIZED, body="Unauthorized")
+        return Answer(status=_OK, body="ok" if path == "/healthz" else "{}")
+
+    def running(self, component: Component, server: str) -> bool:
+        """Return what systemd says."""
+        exists = component not in CONTROL or server in self.members
+        return exists and server not in self._world.down and (component, server) not in self._claimed_stopped
+
+    def stop(self, component: Component, server: str) -> None:
+        """Stop a component."""
+        self._claimed_stopped.add((component, server))
+        if Lie.FAULT_WITHOUT_EFFECT not in self._world.lies:
+            self._stopped.add((component, server))
+        self._world.changed()
+
+    def start(self, component: Component, server: str) -> None:
+        """Start a component."""
+        self._claimed_stopped.discard((component, server))
+        if Lie.NEVER_HEALS not in self._world.lies:
+            self._stopped.discard((component, server))
+        if component is Component.KUBE_PROXY:
+            self._proxy_started(server)
+        self._reconcile()
+        self._world.changed()
+
+    def sysctls(self, server: str, names: Sequence[str]) -> Mapping[str, str]:
+        """Return kernel settings of the usual interfaces."""
+        expanded = (name.replace("*", interface) for name in names for interface in _INTERFACES)
+        return {name: self._changed.get((server, name), _DEFAULTS[name.rpartition(".")[2]]) for name in expanded}
+
+    def join(self, machine: Machine) -> None:
+        """Make a server a node."""
+        machine.run(["systemctl", "start", Component.KUBELET])
+        if machine.name not in self._controllers.nodes:
+            self._controllers.nodes.append(machine.name)
+        self._reconcile()
+
+    def remove(self, name: str) -> None:
+        """Make a server no node any more."""
+        self._controllers.nodes.remove(name)
+        if name in self._controllers.control_planes:
+            self._controllers.control_planes.remove(name)
+        self._reconcile()
+
+    def promote(self, name: str) -> None:
+        """Make a worker a control plane."""
+        self._controllers.control_planes.append(name)
+
+    def _node(self, name: str) -> NodeState:
+        server = self._dc.topology.server(name)
+        old = Lie.NODE_OF_OTHER_VERSION in self._world.lies and name == self.node_names[-1]
+        return NodeState(
+            name=name,
+            ready=name not in self._world.down and self._runs(Component.KUBELET, name),
+            version=_OTHER_VERSION if old else f"v{self._dc.servers[name].versions()['kubernetes']}",
+            zone=f"rack{server.rack}",
+            role=server.role,
+            control_plane=name in self.members,
+            pod_blocks=tuple(map(str, server.pods)),
+        )
+
+    def _runs(self, component: Component, server: str) -> bool:
+        return server not in self._world.down and (component, server) not in self._stopped
+
+    def _pod(self, pod: Pod) -> FakePod:
+        for each in self._controllers.pods:
+            if each.uid == pod.uid and not self._traffic.dead(each.node):
+                return each
+        raise ClusterError(f"{pod.namespace}/{pod.name} is not there")
+
+    def _kill(self, name: str) -> None:
+        if Lie.POD_NOT_KILLED not in self._world.lies:
+            self._controllers.pods = [pod for pod in self._controllers.pods if pod.name != name]
+
+    def _proxy_started(self, server: str) -> None:
+        if Lie.SYSCTL_CHANGED in self._world.lies:
+            self._changed[server, "net.ipv4.conf.all.arp_ignore"] = "1"
+
+    def _reconcile(self) -> None:
+        self._controllers.reconcile()
+        self._traffic.sync()
