@@ -4,10 +4,16 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 
-TOPOLOGY ?= topologies/small.yml
-NAME ?= dctest
-SUITE ?=
-DEPLOYER ?=
+# what is deployed: etcd is quicker to a verdict
+CLUSTER ?= etcd
+FILE_etcd := topologies/small.yml
+FILE_kubernetes := topologies/k8s-small.yml
+FILE_script := topologies/script.yml
+SUITES_kubernetes := standard
+TOPOLOGY ?= $(or $(FILE_$(CLUSTER)),$(error CLUSTER=$(CLUSTER) has no topology of its own: give TOPOLOGY=FILE, too))
+NAME ?= dctest$(if $(filter-out etcd,$(CLUSTER)),-$(CLUSTER))
+SUITE ?= $(SUITES_$(CLUSTER))
+DEPLOYER ?= $(if $(filter-out file,$(origin CLUSTER)),$(CLUSTER))
 WORKERS ?=
 NO_CHECKPOINT ?=
 
@@ -25,7 +31,8 @@ HANDING_BACK := trap .ci/hand-back EXIT;
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "Options: TOPOLOGY=$(TOPOLOGY) NAME=$(NAME) SUITE=\"standard reboot fault upgrade\" (default: all) DEPLOYER=etcd"
+	@echo "Options: CLUSTER=etcd|kubernetes|script chooses what is deployed, and with it the defaults of the others:"
+	@echo "  TOPOLOGY=$(TOPOLOGY) NAME=$(NAME) SUITE=\"standard reboot fault upgrade\" (default: all; of kubernetes: standard)"
 	@echo "  WORKERS=2 runs scenarios on two data centres at once (auto: on as many as fit); NO_CHECKPOINT=1 does all from cold"
 	@echo "To add a fault, a scenario, a device kind, a deployer or a topology: CONTRIBUTING.md"
 
@@ -34,7 +41,7 @@ setup: ## install packages and .venv; a second call does nothing (root)
 	@.ci/setup
 
 .PHONY: dctest
-dctest: setup ## the main job: build TOPOLOGY, run the scenarios, print the verdict (root)
+dctest: setup ## the main job: build TOPOLOGY, deploy CLUSTER, run the scenarios, print the verdict (root)
 	@$(BIN)/vdc test $(TOPOLOGY) --name $(NAME) $(foreach suite,$(SUITE),--suite $(suite)) \
 		$(if $(DEPLOYER),--deployer $(DEPLOYER)) $(if $(WORKERS),-n $(WORKERS)) $(if $(NO_CHECKPOINT),--no-checkpoint)
 

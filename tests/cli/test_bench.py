@@ -13,16 +13,18 @@ import pytest
 from vdc.cli.bench import rows
 from vdc.cli.bench.clos import bare_script, clos, racks
 from vdc.cli.bench.figures import Figure, Outcome, outcomes_text
-from vdc.cli.bench.lab import Came, Lab, Planned, durations, one_of_six, open_lab, resident, settled, six, stock
+from vdc.cli.bench.lab import Came, Lab, Planned, Ready, durations, one_of_six, open_lab, resident, settled, six, stock
 from vdc.cli.bench.rows import ROWS, Row
 from vdc.cluster.etcd import EtcdDeployer
-from vdc.datacenter import checkpoint, lifecycle
+from vdc.cluster.kubernetes.deployer import KubernetesDeployer
+from vdc.datacenter import checkpoint, fork, lifecycle
 from vdc.datacenter.checkpoint import Checkpoint
 from vdc.datacenter.live import UP, boot_id
 from vdc.errors import BuildError, InputError
+from vdc.host import images
 from vdc.host.claims import PLAN
 from vdc.model.expand import expand
-from vdc.model.load import parse
+from vdc.model.load import parse, read_topology
 from vdc.model.topology import Topology
 from vdc.plan.images import IMAGES
 from vdc.plan.plan import PlanContext, make_plan
@@ -84,7 +86,10 @@ def test_an_unknown_row_names_those_there_are(vdc: Vdc) -> None:
     said = vdc("bench", "speed", uid=0)
     assert said.status == 2
     assert "no row 'speed'" in said.err
-    assert "boot, dctest, fabric, fork, lean, memory, moonshot, plan, restore, save, wiring" in said.err
+    assert (
+        "boot, dctest, fabric, fork, kubernetes, kubernetes-ha, lean, memory, moonshot, plan, restore, save, wiring"
+        in said.err
+    )
 
 
 def _good(_lab: Lab) -> Iterator[Figure]:
@@ -158,6 +163,13 @@ class Fake:
     def forked(self) -> float:
         return 4.0
 
+    def ready(self, file: Path) -> Ready:
+        three = sum(server.role == "cp" for server in read_topology(file).servers) == 3
+        return Ready(nothing=800.0 if three else 200.0, checkpoint=40.0 if three else 10.0)
+
+    def suite(self, file: Path) -> float:
+        return 400.0 if file.name == "k8s.yml" else 250.0
+
     def restored(self) -> float:
         return 5.0
 
@@ -212,6 +224,8 @@ class Fake:
         ("memory", [(100.0, 400.0, None, 1 / 0.6)]),
         ("lean", [(5.0, 20.0, None, 2.0)]),
         ("dctest", [(8.0, 80.0, 15.0, 8.0)]),
+        ("kubernetes", [(200.0, None, 360.0, None), (10.0, None, 20.0, None), (250.0, None, 300.0, None)]),
+        ("kubernetes-ha", [(800.0, None, 900.0, None), (40.0, None, None, None), (400.0, None, None, None)]),
         ("save", [(4.0, None, 6.0, None), (2.0, None, 6.0, None)]),
         ("fork", [(6.0, None, 10.0, None)]),
         ("restore", [(5.0, 60.0, 10.0, 10.0), (5.0, 150.0, None, 10.0)]),
@@ -367,6 +381,33 @@ def test_what_several_rows_need_runs_until_all_are_done(world: World, monkeypatc
         assert world.there() == ["bench-small"]
     assert world.there() == []
     assert list(checkpoint.store(world.settings).iterdir()) == []
+
+
+def test_kubernetes_is_measured_from_nothing_and_from_a_checkpoint_which_goes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = checkpoint.store(world.settings) / "bench-k8s" / "bench"
+    done: list[str] = []
+
+    def save(_dc: Any, tag: str) -> None:
+        done.append(f"save {tag}")
+        place.mkdir(parents=True)
+
+    def restore(*_: Any, tied: bool) -> None:
+        assert tied
+        done.append("restore")
+
+    serving = SimpleNamespace(wait_serving=lambda: done.append("serving"))
+    monkeypatch.setattr(images, "ensure", lambda release, *_: done.append(f"image {release}"))
+    monkeypatch.setattr(KubernetesDeployer, "deploy", lambda _self, dc: done.append(f"deploy {dc.name}"))
+    monkeypatch.setattr(KubernetesDeployer, "attach", lambda _self, _dc: serving)
+    monkeypatch.setattr(checkpoint, "save", save)
+    monkeypatch.setattr(fork, "restore", restore)
+    with open_lab(world.settings, Steps()) as lab:
+        ready = lab.ready(TOPOLOGIES / "k8s-small.yml")
+        assert done == ["image kubernetes-1.20", "deploy bench-k8s", "save bench", "restore", "serving"]
+        assert 0 < ready.checkpoint < ready.nothing + 5
+        assert (world.there(), place.exists()) == ([], False)
 
 
 def test_what_a_killed_bench_left_is_removed_first(world: World) -> None:

@@ -59,7 +59,7 @@ def exec_(
     """Run a command on a device; exit with its status."""
     dc = _attached(context, name)
     done = find_runner(dc, device).run(
-        _plain(command), timeout=timeout, check=False, stdin=sys.stdin.read() if stdin else None
+        plain(command), timeout=timeout, check=False, stdin=sys.stdin.read() if stdin else None
     )
     typer.echo(done.stdout, nl=False)
     typer.echo(done.stderr, nl=False, err=True)
@@ -89,7 +89,7 @@ def ssh(context: typer.Context, name: Instance, server: Server, command: MaybeCo
     pick("server", server, _servers(dc))
     if find("ssh") is None:
         raise HostError("ssh is missing", hint=install_hint(["ssh"]))
-    replace(ssh_argv(dc, server, _plain(command or [])))
+    replace(ssh_argv(dc, server, plain(command or [])))
 
 
 def logs(context: typer.Context, name: Instance, device: MaybeDevice = None, follow: Follow = False) -> None:
@@ -177,7 +177,7 @@ def _places(topology: Topology, server: Spec) -> Iterator[str]:
             yield from (end.device for end in segment.ports if end.device in known)
 
 
-def _plain(command: Sequence[str]) -> Sequence[str]:
+def plain(command: Sequence[str]) -> Sequence[str]:
     """Return a command without the `--` before it, which is left in where options are passed on."""
     return command[1:] if command[:1] == ["--"] else command
 

@@ -9,12 +9,14 @@ from vdc.cli import (
     apply,
     bench,
     checkpoints,
+    clusters,
     doctor,
     graph,
     images,
     imports,
     inventory,
     lifecycle,
+    releases,
     scenarios,
     topology,
 )
@@ -46,6 +48,11 @@ def build_app() -> typer.Typer:
     app.command("status")(lifecycle.status)
     app.command("down")(lifecycle.down)
     app.command("gc")(lifecycle.gc)
+    app.command("deploy")(clusters.deploy)
+    app.command("kubeconfig")(clusters.kubeconfig)
+    app.command("kubectl", context_settings=_PASSES_OPTIONS_ON)(clusters.kubectl)
+    app.command("node")(clusters.node)
+    app.command("rotate")(clusters.rotate)
     app.command("exec", context_settings=_PASSES_OPTIONS_ON)(access.exec_)
     app.command("console")(access.console)
     app.command("ssh", context_settings=_PASSES_OPTIONS_ON)(access.ssh)
@@ -58,4 +65,5 @@ def build_app() -> typer.Typer:
     app.add_typer(checkpoints.build_app(), name="checkpoint")
     app.add_typer(images.build_app(), name="images")
     app.add_typer(imports.build_app(), name="import")
+    app.add_typer(releases.build_app(), name="release")
     return app

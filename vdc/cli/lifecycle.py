@@ -11,10 +11,12 @@ import typer
 
 from vdc.cli.context import need_root, pick, steps
 from vdc.cli.topology import File, Json, Name, Sets, read_topology
+from vdc.errors import DirtyError
 
 if TYPE_CHECKING:
     from vdc.datacenter.live import LiveDataCenter
     from vdc.datacenter.status import Status
+    from vdc.model.topology import Topology
     from vdc.settings import Settings
 
 Instance = Annotated[str, typer.Argument(metavar="N", help="The name of a data centre.")]
@@ -25,13 +27,18 @@ Boot = Annotated[
     typer.Option("--boot", help="How servers start: as clones of a booted template, or cold (the topology's boot)."),
 ]
 
+Deploy = Annotated[
+    bool, typer.Option("--deploy", help="Deploy the cluster that suits the topology, too; if it fails, all goes.")
+]
 
-def up(
+
+def up(  # noqa: PLR0913, PLR0917 - an argument for each option
     context: typer.Context,
     file: File,
     name: Name = None,
     retain: Retain = False,
     boot: Boot = None,
+    deploy: Deploy = False,
     sets: Sets = None,
 ) -> None:
     """Build a data centre and leave it running.
@@ -43,14 +50,48 @@ def up(
     from vdc.datacenter.lifecycle import up as build
 
     topology = read_topology(file, sets)
+    if deploy:
+        check_deployable(topology)
     told = steps()
     plan = prepare(topology, name, settings, told, boot=boot)
     start = time.monotonic()
     dc = build(plan, settings, told, retain=retain)
+    serves = f", {_deployed(dc, retain=retain)} serves" if deploy else ""
     typer.echo(
-        f"{dc.name} is up after {time.monotonic() - start:.1f} s: "
+        f"{dc.name} is up{serves} after {time.monotonic() - start:.1f} s: "
         f"{len(topology.routers)} routers, {len(topology.servers)} servers; see `vdc status {dc.name}`"
     )
+
+
+def check_deployable(topology: Topology) -> None:
+    """Pass if the cluster that suits a topology can be deployed on it. Raises InputError, HostError."""
+    from vdc.cluster.deployers import DEPLOYERS, default_deployer
+
+    DEPLOYERS[default_deployer(topology)]().check(topology)
+
+
+def _deployed(dc: LiveDataCenter, *, retain: bool) -> str:
+    """Deploy, and take the data centre down again if that fails, unless `retain`."""
+    from vdc.cli.clusters import deploy_on
+    from vdc.datacenter.lifecycle import down as take_down
+
+    try:
+        # what was installed goes with its servers, or stays with them
+        return deploy_on(dc, None, retain=True)
+    except BaseException as error:
+        if retain:
+            error.add_note(f"what was built is kept; `vdc down {dc.name}` removes it")
+        else:
+            take_down(dc.name, dc.settings, dc.steps)
+        raise
+
+
+def expect_up(dc: LiveDataCenter) -> None:
+    """Pass if a data centre came up since this host booted. Raises DirtyError: it did not."""
+    from vdc.datacenter.live import is_up
+
+    if not is_up(dc.run_directory):
+        raise DirtyError(f"{dc.name} is not up", hint=f"`vdc down {dc.name}` removes what there is of it")
 
 
 def status(context: typer.Context, name: MaybeInstance = None, as_json: Json = False) -> None:

@@ -20,7 +20,14 @@ from vdc.errors import InputError
 File = Annotated[Path, typer.Argument(metavar="[FILE]", help="The topology file.")]
 Suite = Annotated[list[str] | None, typer.Option("--suite", help="Only this suite; may be given more than once.")]
 Keep = Annotated[bool, typer.Option("--keep", help="Leave the data centre running afterwards.")]
-Deployer = Annotated[str | None, typer.Option("--deployer", metavar="NAME", help="Deploy this instead of etcd.")]
+Deployer = Annotated[
+    str | None,
+    typer.Option(
+        "--deployer",
+        metavar="NAME",
+        help="What deploys the cluster; by default what the topology has a section for, else etcd.",
+    ),
+]
 Filter = Annotated[
     str | None, typer.Option("-k", metavar="EXPRESSION", help="Only scenarios that match, as in pytest.")
 ]

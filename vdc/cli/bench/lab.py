@@ -16,16 +16,17 @@ from typing import Final, Literal, NamedTuple
 
 from vdc.cli.bench.clos import bare_script
 from vdc.cluster.etcd import EtcdDeployer
+from vdc.cluster.kubernetes.deployer import KubernetesDeployer
 from vdc.datacenter import checkpoint, fork, lifecycle
 from vdc.datacenter.checkpoint import Checkpoint
 from vdc.datacenter.live import LiveDataCenter, is_up
 from vdc.datacenter.pace import deadline
 from vdc.errors import InputError
-from vdc.host import engine
+from vdc.host import engine, images
 from vdc.host.engine import Build
 from vdc.host.ledger import kibibytes
 from vdc.model.expand import expand
-from vdc.model.load import load
+from vdc.model.load import load, read_topology
 from vdc.model.spec import RackSpec
 from vdc.model.topology import Topology
 from vdc.plan.resources import Loopback, Namespace, Veth
@@ -38,11 +39,12 @@ from vdc.wait import NotYet, wait_for
 Boot = Literal["fork", "cold"]
 
 _SIX_FILE, _SMALL_FILE = Path("topologies/six.yml"), Path("topologies/small.yml")
+_STANDARD: Final = ("--suite", "standard")
 _SIX, _ONE, _SMALL, _FORK, _TEST = ("bench-six", "bench-one", "bench-small", "bench-fork", "bench-t")
-_CLOS, _WIRED, _BARE = ("bench-clos", "bench-wired", "bench-bare")
-_NAMES = (_SIX, _ONE, _SMALL, _FORK, _TEST, _CLOS, _WIRED, _BARE)
+_CLOS, _WIRED, _BARE, _NODES = ("bench-clos", "bench-wired", "bench-bare", "bench-k8s")
+_NAMES = (_SIX, _ONE, _SMALL, _FORK, _TEST, _CLOS, _WIRED, _BARE, _NODES)
 _TAG: Final = "bench"
-_TEST_SECONDS: Final = 900.0
+_TEST_SECONDS: Final = 1800.0
 _PLAN_SECONDS: Final = 300.0
 _BATCH_SECONDS: Final = 120.0
 _BOOT_SECONDS: Final = 120.0
@@ -79,6 +81,13 @@ class Came(NamedTuple):
     memory: int
 
 
+class Ready(NamedTuple):
+    """The seconds from nothing, and from a checkpoint, until Kubernetes serves and all its nodes are Ready."""
+
+    nothing: float
+    checkpoint: float
+
+
 class Planned(NamedTuple):
     """The seconds that validating, expanding and planning took, and the most memory, in bytes."""
 
@@ -99,7 +108,8 @@ def open_lab(settings: Settings, steps: Steps) -> Iterator[Lab]:
         if running := set(_NAMES).intersection(lifecycle.instances(settings)):
             name = min(running)
             raise InputError(f"{name} is up: another bench runs", hint=f"wait for its end, or `vdc down {name}`")
-        lab.forget()
+        for name in (_SMALL, _NODES):
+            lab.forget(name)
         yield lab
 
 
@@ -173,18 +183,30 @@ class Lab:
         What the command needs before it looks at its clock is known only together with what it takes to end, after
         its report was written: both count.
         """
-        argv = [sys.executable, "-m", "vdc.cli", "test", str(_SMALL_FILE), "--name", _TEST]
-        places = {"VDC_STATE_DIR": str(self._settings.state_dir), "VDC_CACHE_DIR": str(self._settings.cache_dir)}
+        whole, took = self._tested(_SMALL_FILE, "-k", "test_cluster", *options)
+        return took[FIRST_SCENARIO] + whole - took["total"]
+
+    def suite(self, file: Path) -> float:
+        """Return the seconds of `vdc test` with the suite standard, whose deployed state is in the cache."""
+        self._tested(file, "-k", "test_cluster")  # leaves it there
+        return self._tested(file)[0]
+
+    def ready(self, file: Path) -> Ready:
+        """Deploy Kubernetes on a topology from nothing but what the cache has; then freeze it, and wake it up."""
+        topology = read_topology(file)
+        images.ensure(topology.release, self._settings, self._steps)
         start = time.monotonic()
         try:
-            with self._steps.step(" ".join(("vdc test", *options))):
-                only = ("--suite", "standard", "-k", "test_cluster")
-                run([*argv, *only, *options], timeout=_TEST_SECONDS, env=places)
-            whole = time.monotonic() - start
+            with self._running(topology, _NODES, "fork") as dc:
+                KubernetesDeployer().deploy(dc)
+                nothing = time.monotonic() - start
+                made = checkpoint.save(dc, _TAG)
+                start = time.monotonic()
+                woken = fork.restore(made, self._settings, self._steps, tied=True)
+                KubernetesDeployer().attach(woken).wait_serving()
+                return Ready(nothing=nothing, checkpoint=time.monotonic() - start)
         finally:
-            self.clear(_TEST)
-        took = durations(Path("runs", _TEST, "summary.md").read_text(encoding="utf-8"))
-        return took[FIRST_SCENARIO] + whole - took["total"]
+            self.forget(_NODES)
 
     def planned(self, text: str) -> Planned:
         """Compile a topology file, in a process of its own."""
@@ -225,9 +247,9 @@ class Lab:
         if not is_up(self._settings.state_dir / name):
             self._down(name)
 
-    def forget(self) -> None:
-        """Remove the checkpoint of `small`, if there is one."""
-        directory = checkpoint.store(self._settings) / _SMALL / _TAG
+    def forget(self, name: str = _SMALL) -> None:
+        """Remove the checkpoint of a data centre, by default of `small`, if there is one."""
+        directory = checkpoint.store(self._settings) / name / _TAG
         if directory.exists():
             checkpoint.discard(directory)
         with suppress(OSError):  # it is not there, or there are others
@@ -256,6 +278,19 @@ class Lab:
             return lifecycle.seconds(dc)[name]
         finally:
             self._down(name)
+
+    def _tested(self, file: Path, *options: str) -> tuple[float, dict[str, float]]:
+        """Run `vdc test` with the suite standard; return the seconds it took, and those of its phases."""
+        argv = [sys.executable, "-m", "vdc.cli", "test", str(file), "--name", _TEST, *_STANDARD, *options]
+        places = {"VDC_STATE_DIR": str(self._settings.state_dir), "VDC_CACHE_DIR": str(self._settings.cache_dir)}
+        start = time.monotonic()
+        try:
+            with self._steps.step(" ".join(("vdc test", str(file), *options))):
+                run(argv, timeout=_TEST_SECONDS, env=places)
+            whole = time.monotonic() - start
+        finally:
+            self.clear(_TEST)
+        return whole, durations(Path("runs", _TEST, "summary.md").read_text(encoding="utf-8"))
 
     def _down(self, name: str) -> None:
         if name in lifecycle.instances(self._settings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from vdc.cli.bench.clos import MOONSHOT, PATIENCE, SIZES, clos, racks
 from vdc.cli.bench.figures import Figure
 from vdc.cli.bench.lab import Lab, Planned, one_of_six, six, stock
 
+_K8S_SMALL, _K8S = Path("topologies/k8s-small.yml"), Path("topologies/k8s.yml")
 _MIB = 1 << 20
 _GIB = 1 << 30
 
@@ -152,6 +154,20 @@ def _restore(lab: Lab) -> Iterator[Figure]:
     yield Figure(what="the same, against deploying it on the stock image", ours=ours, against=ordinary, times=10.0)
 
 
+def _kubernetes(lab: Lab) -> Iterator[Figure]:
+    came = lab.ready(_K8S_SMALL)
+    yield Figure(what="Kubernetes on k8s-small.yml from nothing to all Ready", ours=came.nothing, most=360.0)
+    yield Figure(what="the same from a checkpoint", ours=came.checkpoint, most=20.0)
+    yield Figure(what="its standard suite from a checkpoint", ours=lab.suite(_K8S_SMALL), most=300.0)
+
+
+def _kubernetes_ha(lab: Lab) -> Iterator[Figure]:
+    came = lab.ready(_K8S)
+    yield Figure(what="Kubernetes on k8s.yml from nothing to all Ready", ours=came.nothing, most=900.0)
+    yield Figure(what="the same from a checkpoint", ours=came.checkpoint)
+    yield Figure(what="its standard suite from a checkpoint", ours=lab.suite(_K8S))
+
+
 ROWS: Mapping[str, Row] = MappingProxyType(
     {
         "plan": Row("compiling topologies of 10, 100 and 1,000 racks, and the memory that takes", _plan),
@@ -162,6 +178,12 @@ ROWS: Mapping[str, Row] = MappingProxyType(
         "memory": Row("what an idle clone takes of the host's memory, against a server that was booted cold", _memory),
         "lean": Row("one server's cold boot until its agent answers, against the stock image", _lean),
         "dctest": Row("`vdc test` to its first scenario: from the cached deployed state, against from cold", _dctest),
+        "kubernetes": Row(
+            "Kubernetes Ready from nothing and from a checkpoint, and its standard suite; only if asked for",
+            _kubernetes,
+            usual=False,
+        ),
+        "kubernetes-ha": Row("the same with three control-plane nodes; only if asked for", _kubernetes_ha, usual=False),
         "restore": Row(
             "restoring a deployed small.yml until etcd serves, against deploying it from cold, with either image",
             _restore,
