@@ -114,6 +114,7 @@ def test_the_api_answers_through_every_proxy_with_each_api_server_down_in_turn(
 ) -> None:
     """While one of several is down no request fails; the loss of the only one is told, and all is well again after."""
     assert kubernetes.members
+    wait_proxies(kubernetes, serving=True, timeout=deadline(dc, BACK))
     for server in kubernetes.members:
         with inject(ComponentStopped(kubernetes, Component.API_SERVER, (server,))):
             wait_proxies(kubernetes, serving=len(kubernetes.members) > 1, timeout=deadline(dc, FAILOVER))

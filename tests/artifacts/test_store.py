@@ -53,6 +53,17 @@ def left(settings: Settings) -> set[str]:
     return {name for name in names if name.startswith(".") and not name.endswith(".lock")}
 
 
+def test_what_was_left_of_another_file_is_fetched_from_its_beginning(
+    settings: Settings, serve: Callable[..., Server]
+) -> None:
+    server = serve(CONTENT)
+    folder = settings.cache_dir / "artifacts"
+    folder.mkdir(parents=True)
+    (folder / f".{sha('sha256').replace(':', '-')}.part").write_bytes(b"other")
+    assert ensure(release(kubelet(server.url, sha("sha256"))), settings).read_bytes() == CONTENT
+    assert server.asked == ["bytes=5-", None]
+
+
 @pytest.mark.parametrize("kind", ["sha256", "sha512"])
 def test_a_file_is_fetched_once_and_kept_by_its_digest(
     settings: Settings, serve: Callable[..., Server], kind: str
@@ -90,7 +101,9 @@ def test_a_wrong_checksum_is_refused_and_named_and_the_file_deleted(
     with pytest.raises(HostError) as caught:
         ensure(release(kubelet(url, sha("sha512", b"other"))), settings)
     found = sha("sha512").partition(":")[2]
-    assert str(caught.value) == f"kubernetes 1.20.2, kubelet: {url} is not what its sha512 says; it is {found}"
+    assert caught.value.message == f"kubernetes 1.20.2, kubelet: {url} is not what its sha512 says; it is {found}"
+    expected = sha("sha512", b"other").partition(":")[2]
+    assert caught.value.hint == f"expected {expected}; what was fetched is deleted"
     assert left(settings) == set()
 
 
@@ -223,17 +236,26 @@ def test_a_damaged_program_is_named_and_built_again(settings: Settings, builds: 
     assert len(builds) == 3
 
 
-def test_a_build_that_fails_names_its_log_and_what_a_killed_one_left_is_removed(
+def test_a_build_that_fails_names_its_log_and_leaves_nothing_as_does_one_that_is_killed_once_cleaned(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_source: DebianSource, work: Path, **_: object) -> None:
         work.mkdir()
         raise HostError("no compiler")
 
+    def killed(_source: DebianSource, work: Path, **_: object) -> None:
+        work.mkdir()
+        raise KeyboardInterrupt
+
     monkeypatch.setattr(debian_source, "build", fail)
     with pytest.raises(HostError, match=r"kubernetes 1\.20\.2 cannot be built from source: no compiler") as caught:
         ensure(release(source=SOURCE), settings)
     assert str(caught.value.hint).endswith(".log")
+    assert left(settings) == set()
+    with monkeypatch.context() as patch:
+        patch.setattr(debian_source, "build", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ensure(release(source=SOURCE), settings)
     assert len(left(settings)) == 1
     artifacts.clean(settings)
     assert left(settings) == set()

@@ -224,12 +224,13 @@ def find_kubectl(dc: LiveDataCenter, settings: Settings) -> str:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner reads, who is that of its folder: under sudo, that is not who writes it."""
-    part = path.with_name(f".{path.name}.part")
+    # of another process's call part is its own
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
-    folder = path.absolute().parent.stat()
-    os.chown(part, folder.st_uid, folder.st_gid)
+        folder = path.absolute().parent.stat()
+        os.fchown(file.fileno(), folder.st_uid, folder.st_gid)
     part.rename(path)
 
 

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Final, Protocol, cast
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from vdc.errors import HostError
@@ -28,20 +29,30 @@ def fetch(url: str, part: Path, *, digest: str, what: str) -> None:
     `what` is what messages call it. Raises HostError: it cannot be fetched; or it is not what its digest says, and is
     deleted.
     """
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            found = _fetch(url, part, digest)
-            break
-        except (OSError, HTTPException) as error:
-            if attempt == _ATTEMPTS:
-                raise HostError(
-                    f"{what}: {url} cannot be fetched: {error}",
-                    hint="try again: a download goes on where it stopped",
-                ) from error
+    resumed = part.exists()
+    found = _fetched(url, part, digest, what)
+    if found != digest and resumed:
+        part.unlink()  # what was there may be of another file
+        found = _fetched(url, part, digest, what)
     if found != digest:
         part.unlink()
         kind, _, value = found.partition(":")
-        raise HostError(f"{what}: {url} is not what its {kind} says; it is {value}")
+        raise HostError(
+            f"{what}: {url} is not what its {kind} says; it is {value}",
+            hint=f"expected {digest.partition(':')[2]}; what was fetched is deleted",
+        )
+
+
+def _fetched(url: str, part: Path, digest: str, what: str) -> str:
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return _fetch(url, part, digest)
+        except (OSError, HTTPException) as error:
+            refused = isinstance(error, HTTPError) and error.code < HTTPStatus.INTERNAL_SERVER_ERROR
+            if attempt == _ATTEMPTS or refused:
+                hint = "look at the URL" if refused else "try again: a download goes on where it stopped"
+                raise HostError(f"{what}: {url} cannot be fetched: {error}", hint=hint) from error
+    raise AssertionError("the last attempt returns or raises")
 
 
 def digest_of(path: Path, kind: str) -> str:

@@ -165,7 +165,7 @@ def _bring(
         artifacts.install(artifact, root)
     components = versions(release, packages)
     containers = root / CONTAINERS
-    containers.mkdir(parents=True)
+    containers.mkdir(parents=True, exist_ok=True)  # a release may bring further ones
     if release.kubernetes is not None:
         busybox = (root / "bin/busybox").read_bytes()
         for name, container in CONTAINER_IMAGES.items():

@@ -89,18 +89,24 @@ def _component_wrong(name: str, spec: ComponentSpec) -> _Wrong:
     given = [bool(each) for each in (spec.debian, spec.debian_source, spec.tree, spec.files)]
     if sum(given) != 1:
         yield path, f"expected exactly one of {', '.join(f'`{source}`' for source in _SOURCES)}"
-    if spec.version is None and not spec.debian:
-        yield path, "expected `version`: only Debian packages may be of any"
+    yield from _version_wrong(name, spec, path)
     if spec.suite is not None and spec.debian_source is None:
         yield (*path, "suite"), "has a meaning only beside `debian-source`"
-    if name == KUBERNETES and spec.version is not None:
-        yield from _supported(spec.version, (*path, "version"))
     for file, each in spec.tree.files.items() if spec.tree is not None else ():
         if each.sha256 is None and each.sha512 is None:
             yield (*path, "tree", "files", file), "expected `sha256` or `sha512`: what is fetched must be known"
         yield from _file_wrong(each, (*path, "tree", "files", file))
     for file, local in spec.files.items():
         yield from _file_wrong(local, (*path, "files", file))
+
+
+def _version_wrong(name: str, spec: ComponentSpec, path: yamltree.Path) -> _Wrong:
+    if spec.version is None and not spec.debian:
+        yield path, "expected `version`: only Debian packages may be of any"
+    elif name == KUBERNETES and spec.version is None:
+        yield path, "expected `version`: flags and API versions follow from that of Kubernetes"
+    elif name == KUBERNETES and spec.version is not None:
+        yield from _supported(spec.version, (*path, "version"))
 
 
 def _supported(version: str, path: yamltree.Path) -> _Wrong:

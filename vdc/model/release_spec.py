@@ -13,7 +13,9 @@ from vdc.model.values import Name
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Sha512 = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
-GuestPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._/-]*$")]
+# neither leads out of the image: no part is `.` or `..`
+GuestPath = Annotated[str, Field(pattern=r"^(/\.?[A-Za-z0-9_-][A-Za-z0-9._-]*)+$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_{][A-Za-z0-9._+{}-]*$")]
 Version = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$")]
 ReleaseName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$")]
 
@@ -47,7 +49,7 @@ class TreeSpec(Section):
 
     url: Annotated[str, Field(pattern=r"^https?://[^/ ]+/\S*\{file\}\S*$")]
     """Where a file is: `{version}` and `{file}` are replaced."""
-    files: Annotated[Mapping[str, FileSpec], Field(min_length=1)]
+    files: Annotated[Mapping[FileName, FileSpec], Field(min_length=1)]
     """The files that are fetched, by name; `{version}` in a name is replaced."""
 
 
@@ -64,8 +66,8 @@ class ComponentSpec(Section):
     """Of `debian-source`: the suite that has it."""
     tree: TreeSpec | None = None
     """A release tree of a web server."""
-    files: Mapping[str, LocalFileSpec] = Field(default_factory=dict)
-    """Files of this host, by the names that they have in the guest."""
+    files: Mapping[FileName, LocalFileSpec] = Field(default_factory=dict)
+    """Files of this host, by the names that they have in the folder of the guest that they are put into."""
 
 
 class ReleaseSpec(Section):

@@ -15,7 +15,7 @@ from vdc.cluster.kubernetes.outside import Trust, ask
 from vdc.cluster.kubernetes.paths import url_host
 from vdc.cluster.kubernetes.pki import Pki
 from vdc.cluster.kubernetes.record import directory
-from vdc.cluster.kubernetes.spec import API_PORT, Node
+from vdc.cluster.kubernetes.spec import API_NAME, API_PORT, PROXY_PORT, Node
 from vdc.datacenter.api import DataCenter, Spawner
 from vdc.datacenter.router import LiveClient
 from vdc.host.forward import Forward, Target
@@ -82,7 +82,9 @@ class Access:
     def ask(self, node: Node, port: int, path: str, *, anonymous: bool) -> Answer:
         """Get a path from a node as the administrator, or as nobody. Raises ClusterError."""
         trust = self.nobody if anonymous else self.trust
-        return ask(_url(node, port, path), netns=self.netns, timeout=self.timeout, trust=trust)
+        # a proxy passes TLS through: the certificate is that of the API server it chose, which knows no other node
+        name = API_NAME if port == PROXY_PORT else None
+        return ask(_url(node, port, path), netns=self.netns, timeout=self.timeout, trust=trust, server_name=name)
 
     def ask_kubelet(self, node: Node, port: int, path: str, *, plane: Node | None) -> Answer:
         """Get a path from a kubelet as the API server of `plane`, or as nobody. Raises ClusterError."""

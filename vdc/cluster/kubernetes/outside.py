@@ -36,10 +36,12 @@ def ask(
     timeout: float,
     trust: Trust | None = None,
     body: str | None = None,
+    server_name: str | None = None,
 ) -> Answer:
     """Return what is answered at a URL to a client in the namespace `netns`, by default in this process's own.
 
     With a `body` (JSON) it is a POST. `timeout` is of connecting, and of each piece of the answer, in seconds.
+    `server_name` is what the certificate must be for, by default the host of the URL.
 
     Raises:
         ClusterError: refused, reset, or not answered in time.
@@ -49,12 +51,10 @@ def ask(
 
     def connected() -> http.client.HTTPConnection:
         """A socket stays where it was made, so only this needs the namespace."""
-        connection = (
-            http.client.HTTPConnection(host, place.port, timeout=timeout)
-            if trust is None
-            else http.client.HTTPSConnection(host, place.port, timeout=timeout, context=trust.context())
-        )
+        connection = http.client.HTTPConnection(host, place.port, timeout=timeout)
         connection.connect()
+        if trust is not None:
+            connection.sock = trust.context().wrap_socket(connection.sock, server_hostname=server_name or host)
         return connection
 
     try:

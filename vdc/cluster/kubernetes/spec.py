@@ -11,6 +11,8 @@ from vdc.model.topology import Address, Kubernetes, Server, Topology
 
 Version = tuple[int, int, int]
 
+API_NAME = "kubernetes"
+"""What the certificate of every API server is for, besides its own names and addresses."""
 API_PORT = 6443
 """Where API servers answer, on their node's address."""
 PROXY_PORT = 16443
@@ -93,11 +95,6 @@ class ClusterSpec:
     def service_address(self) -> Address:
         """The address of the service `kubernetes`: the first of the service pool."""
         return self.settings.services[0][1]
-
-    @property
-    def dns_address(self) -> Address:
-        """The address of the cluster's DNS service: the tenth of the service pool."""
-        return self.settings.services[0][10]
 
 
 def cluster_spec(

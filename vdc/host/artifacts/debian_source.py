@@ -32,7 +32,16 @@ _TREE: Final = "/go/src/k8s.io/kubernetes"
 _VERSION_PACKAGES: Final = ("component-base/version", "client-go/pkg/version")
 _STEP_SECONDS: Final = 3600.0
 _ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
-    {"GOPATH": "/go", "GO111MODULE": "off", "CGO_ENABLED": "0", "GOFLAGS": "", "HOME": "/root", "LC_ALL": "C.UTF-8"}
+    {
+        "GOPATH": "/go",
+        "GO111MODULE": "off",
+        "CGO_ENABLED": "0",
+        "HOME": "/root",
+        "LC_ALL": "C.UTF-8",
+        # what the caller's own may say is not meant for this build
+        "TMPDIR": "/tmp",  # noqa: S108 - that of the build root
+        **dict.fromkeys(("GOARCH", "GOFLAGS", "GOOS", "GOROOT", "GOTMPDIR", "MAKEFLAGS"), ""),
+    }
 )
 
 

@@ -196,6 +196,7 @@ def _built(component: Component, settings: Settings, steps: Steps) -> Path:
             try:
                 debian_source.build(component.source, work, mirror=settings.debian_mirror, log=log)
             except Exception as error:
+                shutil.rmtree(work, ignore_errors=True)  # gigabytes, perhaps of a disk that is full
                 raise HostError(
                     f"{component.name} {component.version} cannot be built from source: {error}",
                     hint=f"the log is {log}",

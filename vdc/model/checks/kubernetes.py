@@ -22,7 +22,7 @@ LEAST_WORKER: Final = 512 << 20
 """Bytes of memory."""
 
 _LARGEST_SERVICES, _SMALLEST_SERVICES = 12, 28
-"""Lengths: kube-apiserver takes at most 20 bits for services; the cluster's DNS has the tenth address."""
+"""Lengths: kube-apiserver takes at most 20 bits for services."""
 
 _SECTION: Final = ("kubernetes",)
 _ROLE: Final = (*_SECTION, "control_plane")
