@@ -36,6 +36,9 @@ def dc(settings: Settings) -> Iterator[LiveDataCenter]:
     made = lifecycle.up(lifecycle.prepare(read_topology(FILE), "kubernetes", settings, steps), settings, steps)
     yield made
     lifecycle.down(made.name, settings, steps)
+    for kept in checkpoint.checkpoints(settings):  # it lived on its own
+        if kept.name == made.name:
+            checkpoint.remove(kept.name, kept.tag, settings)
 
 
 @pytest.fixture(scope="module")
@@ -174,14 +177,11 @@ def test_a_node_that_never_joins_is_named_and_taken_back_and_joins_when_it_can(
     assert {node.name for node in kubernetes.nodes() if node.ready} == {PLANE, WORKER}
 
 
-def test_a_checkpoint_brings_it_back_as_it_was(
-    kubernetes: LiveKubernetes, settings: Settings, request: pytest.FixtureRequest
-) -> None:
+def test_a_checkpoint_brings_it_back_as_it_was(kubernetes: LiveKubernetes, settings: Settings) -> None:
     kubernetes.write("before", "kept")
     dc = kubernetes.dc
     assert isinstance(dc, LiveDataCenter)
     kept = checkpoint.save(dc, "host-test")
-    request.addfinalizer(lambda: checkpoint.remove(dc.name, "host-test", settings))
     kubernetes.write("after", "lost")
     back = KubernetesDeployer().attach(fork.restore(kept, settings, Steps()))
     back.wait_serving()
