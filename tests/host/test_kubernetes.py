@@ -26,6 +26,7 @@ from vdc.steps import Steps
 from vdc.wait import NotYet, wait_for
 
 FILE = Path(__file__).with_name("kubernetes.yml")
+NAME = "kubernetes"
 PLANE, WORKER = "rack0-cp0", "rack1-cs0"
 
 
@@ -33,11 +34,17 @@ PLANE, WORKER = "rack0-cp0", "rack1-cs0"
 def dc(settings: Settings) -> Iterator[LiveDataCenter]:
     """The servers, with nothing on them."""
     steps = Steps()
-    made = lifecycle.up(lifecycle.prepare(read_topology(FILE), "kubernetes", settings, steps), settings, steps)
+    forget_checkpoints(settings)  # of tests that were killed
+    made = lifecycle.up(lifecycle.prepare(read_topology(FILE), NAME, settings, steps), settings, steps)
     yield made
     lifecycle.down(made.name, settings, steps)
-    for kept in checkpoint.checkpoints(settings):  # it lived on its own
-        if kept.name == made.name:
+    forget_checkpoints(settings)
+
+
+def forget_checkpoints(settings: Settings) -> None:
+    """Remove those of the data centre of these tests, which must be down: it may live on one."""
+    for kept in checkpoint.checkpoints(settings):
+        if kept.name == NAME:
             checkpoint.remove(kept.name, kept.tag, settings)
 
 
