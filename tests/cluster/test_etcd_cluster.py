@@ -25,6 +25,14 @@ def test_deploying_installs_a_member_on_every_server(lab: LoopbackDataCenter) ->
     assert [len(machine.scripts) for machine in lab.servers.values()] == [1, 1, 1]
 
 
+def test_its_timers_are_told_where_they_are_not_etcds_own() -> None:
+    assert EtcdDeployer().timers(0.1) == {}
+    assert EtcdDeployer().timers(1.0) == {
+        "etcd heartbeat": "500 ms (default 100 ms)",
+        "etcd election": "5000 ms (default 1000 ms)",
+    }
+
+
 def test_deploying_twice_sends_the_same_script_so_that_the_guest_can_skip_it(lab: LoopbackDataCenter) -> None:
     deploy(lab)
     deploy(lab)

@@ -20,7 +20,7 @@ from vdc.plan.kinds import KINDS
 from vdc.plan.plan import Plan, PlanContext, make_plan
 from vdc.plan.resources import RESOURCES, Bird, ConfigDisk, Domain
 from vdc.plan.servers import domain_xml
-from vdc.plan.timers import Timers, between_routers, to_servers
+from vdc.plan.timers import Timers, between_routers, described, to_servers
 from vdc.shell import run
 
 CONTEXT = PlanContext(
@@ -165,6 +165,15 @@ def test_timers_towards_servers_scale_with_the_host_and_never_go_below_those_bet
     fast, slow = to_servers(Routing(), 0.05), to_servers(Routing(), 2.0)
     assert (fast.bfd_interval, fast.hold) == (200, 9)
     assert (slow.bfd_interval, slow.hold) == (1200, 60)
+
+
+def test_timers_towards_servers_that_are_longer_on_a_slow_host_are_told() -> None:
+    assert described(small(), 0.05) == {}
+    assert described(small(), 1.0) == {
+        "BGP hold towards servers": "30 s (default 9 s)",
+        "BFD towards servers": "600 ms, 5 times (default 200 ms, 5 times)",
+    }
+    assert described(replace(small(), servers=()), 1.0) == {}
 
 
 def test_what_the_file_says_of_timers_wins_whatever_the_host() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,6 +35,9 @@ class Deployer:
     """Deploys nothing."""
 
     speaks = "etcd"
+
+    def timers(self, slowness: float) -> Mapping[str, str]:
+        return {"patience": f"{slowness:g} s (default 0 s)"} if slowness else {}
 
     def check(self, topology: Topology) -> None:
         if topology.name == "refused":

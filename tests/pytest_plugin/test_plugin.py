@@ -185,14 +185,17 @@ def test_a_topology_with_a_kubernetes_gets_one_and_what_is_etcds_own_is_left_out
     assert "* probed" in summary
 
 
-def test_the_timers_of_a_kubernetes_on_a_slow_host_are_told(project: Path) -> None:
+def test_the_timers_of_cluster_and_fabric_on_a_slow_host_are_told(project: Path) -> None:
     text = (
         "from vdc.testing import FakeDataCenter\n\nFakeDataCenter.slowness = 1.0\n\n"
         "def test_it(kubernetes):\n    pass\n"
     )
     done = _bare_pytest(project, text, f"--topology={KUBERNETES}", "--run-dir=report")
     assert done.status == 0, done.stdout
-    assert "## Timers for a host of slowness 1.00" in (project / "report" / "summary.md").read_text()
+    summary = (project / "report" / "summary.md").read_text()
+    assert "## Timers for a host of slowness 1.00" in summary
+    assert "| patience | 1 s (default 0 s) |" in summary
+    assert "| BGP hold towards servers | 30 s (default 9 s) |" in summary
 
 
 def test_another_topology_gets_etcd_and_scenarios_of_kubernetes_are_left_out(project: Path) -> None:

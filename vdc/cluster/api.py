@@ -75,6 +75,11 @@ class Deployer(Protocol):
         (`KubernetesCluster`), or an empty text: no more than `Cluster`.
         """
 
+    def timers(self, slowness: float) -> Mapping[str, str]:
+        """Return which timers of its clusters are not as by default on a host, for the report: "etcd election" to
+        "5 s (default 1 s)".
+        """
+
     def check(self, topology: Topology) -> None:
         """Pass if a cluster can be deployed on a topology, before anything is built.
 

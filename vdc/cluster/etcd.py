@@ -15,7 +15,16 @@ from typing import Any
 from vdc.cluster.api import MemberState
 from vdc.cluster.clients import check_reachable, client_of
 from vdc.cluster.etcd_client import ClientConfig
-from vdc.cluster.etcd_config import UNIT, addresses, client_url, install_script, member_config, member_files
+from vdc.cluster.etcd_config import (
+    ELECTION,
+    UNIT,
+    addresses,
+    client_url,
+    heartbeat,
+    install_script,
+    member_config,
+    member_files,
+)
 from vdc.cluster.pki import Authority
 from vdc.datacenter.api import DataCenter, Machine, Spawner
 from vdc.errors import ClusterError, CommandError, HostError
@@ -175,6 +184,12 @@ class EtcdDeployer:
     """Deploys etcd of the servers' own release. Implements `vdc.cluster.api.Deployer`."""
 
     speaks = "etcd"
+
+    def timers(self, slowness: float) -> Mapping[str, str]:
+        """Return heartbeat and election timeout, where they are not etcd's own."""
+        now, own = heartbeat(slowness), heartbeat(0.0)
+        told = {"etcd heartbeat": 1, "etcd election": ELECTION}
+        return {name: f"{times * now} ms (default {times * own} ms)" for name, times in told.items() if now != own}
 
     def check(self, topology: Topology) -> None:
         """Pass if the topology has servers, and a client that reaches them to ask from. Raises HostError."""

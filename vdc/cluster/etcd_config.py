@@ -71,6 +71,10 @@ def _host(server: Server) -> str:
     return f"[{address}]" if address.version == 6 else str(address)
 
 
+ELECTION = 10
+"""Heartbeats in an election timeout."""
+
+
 def heartbeat(slowness: float) -> int:
     """Return the heartbeat interval in milliseconds: 100 (etcd's default) on a fast host, 500 times
     `slowness` on a slow one. The election timeout is ten times that; etcd allows at most 50 s.
@@ -99,7 +103,7 @@ def member_config(topology: Topology, name: str, *, token: str, slowness: float)
         # Read only while the data directory is empty: a member that kept its data simply starts again.
         "initial-cluster-state": "new",
         "heartbeat-interval": heartbeat(slowness),
-        "election-timeout": 10 * heartbeat(slowness),
+        "election-timeout": ELECTION * heartbeat(slowness),
         # The default from 3.5 on: a member that missed heartbeats asks first whether the others miss the leader too.
         "pre-vote": True,
         "quota-backend-bytes": 256 * 1024 * 1024,

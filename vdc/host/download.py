@@ -7,7 +7,7 @@ from contextlib import closing
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import Final, cast
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -16,11 +16,6 @@ from vdc.errors import HostError
 _SECONDS: Final = 60.0
 _BLOCK: Final = 1 << 18
 _ATTEMPTS: Final = 3
-
-
-class _Hash(Protocol):
-    def update(self, data: bytes, /) -> None: ...
-    def hexdigest(self) -> str: ...
 
 
 def fetch(url: str, part: Path, *, digest: str, what: str) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from vdc.cluster.clients import client_of
 from vdc.cluster.kubernetes.api import Answer, KubernetesCluster, Manifest, Pod
-from vdc.cluster.kubernetes.workloads import NAMESPACE, READY_FILE, SERVICE_PORT, web_everywhere
+from vdc.cluster.kubernetes.workloads import NAMESPACE, PORT, READY_FILE, SERVICE_PORT, web_everywhere
 from vdc.datacenter.pace import deadline
 from vdc.errors import ClusterError
 from vdc.wait import NotYet, wait_for
@@ -164,10 +164,17 @@ def wait_balanced(kubernetes: KubernetesCluster, name: str) -> str:
 
 
 def wait_refused(kubernetes: KubernetesCluster, url: str, sources: Sequence[Pod]) -> None:
-    """Wait until a URL answers nobody: from inside each of these pods. Raises WaitTimeout."""
+    """Wait until a URL answers nobody: from inside each of these pods, which get their own pages.
+
+    Raises WaitTimeout.
+    """
 
     def check() -> None:
         for source in sources:
+            try:
+                pages(kubernetes, source, [f"http://{source.address}:{PORT}/"])
+            except ClusterError as error:  # no command runs there: what it reaches is not known
+                raise NotYet(error.message) from error
             try:
                 answer = kubernetes.fetch(url, source=source)
             except ClusterError:

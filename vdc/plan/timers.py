@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-from vdc.model.topology import Bfd, Routing
+from vdc.model.topology import Bfd, Routing, Topology
 
 _QUICKEST: Final = 200
 """Milliseconds between BFD packets where neither size nor slowness asks for more."""
@@ -60,6 +61,20 @@ def to_servers(routing: Routing, slowness: float) -> Timers:
     default = max(_QUICKEST, round(600 * slowness))
     restart = round(_RESTART * max(1.0, slowness))
     return _timers(routing, routing.server_bfd, hold, default, restart=restart, graceful=False)
+
+
+def described(topology: Topology, slowness: float) -> Mapping[str, str]:
+    """Return which timers towards servers are not what they are on a fast host, for the report."""
+    if not topology.servers:
+        return {}
+    now, fast = to_servers(topology.routing, slowness), to_servers(topology.routing, 0.0)
+    told = {"BGP hold towards servers": (f"{now.hold} s", f"{fast.hold} s")}
+    told["BFD towards servers"] = (_bfd(now), _bfd(fast))
+    return {name: f"{value} (default {default})" for name, (value, default) in told.items() if value != default}
+
+
+def _bfd(timers: Timers) -> str:
+    return f"{timers.bfd_interval} ms, {timers.bfd_multiplier} times"
 
 
 def _timers(routing: Routing, bfd: Bfd | None, hold: int, default: int, *, restart: int, graceful: bool) -> Timers:

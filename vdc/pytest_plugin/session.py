@@ -29,6 +29,7 @@ from vdc.host.uplink import default_mtu
 from vdc.model.load import read_topology
 from vdc.model.topology import Topology
 from vdc.plan.plan import Plan
+from vdc.plan.timers import described
 from vdc.pytest_plugin.artifacts import collect
 from vdc.pytest_plugin.options import Options, instance_name
 from vdc.report import FIRST_SCENARIO, RunResult
@@ -259,11 +260,10 @@ class Session:
         return self._deployers[self._options.deployer]()
 
     def _timers(self, dc: DataCenter | None) -> Mapping[str, str]:
-        if dc is None or not self._options.deploys or self._deployer().speaks != "kubernetes":
+        if dc is None:
             return {}
-        from vdc.cluster.kubernetes.timers import timers
-
-        return timers(dc.slowness).described()
+        cluster = self._deployer().timers(dc.slowness) if self._options.deploys else {}
+        return {**cluster, **described(dc.topology, dc.slowness)}
 
     def _clear(self, name: str) -> None:
         if name in self._life.instances(self._settings):

@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import Golden
 from vdc.cluster.kubernetes.agent.settings import Settings, load
-from vdc.cluster.kubernetes.agent_files import AGENT_CONFIG, AGENT_PROGRAM, WITHDRAW, agent_files, agent_manifests
+from vdc.cluster.kubernetes.agent_files import AGENT_CONFIG, AGENT_PROGRAM, agent_files, agent_manifests
 from vdc.cluster.kubernetes.spec import ClusterSpec, cluster_spec
 from vdc.model.expand import expand
 from vdc.model.load import load as load_topology
@@ -91,10 +91,3 @@ def test_the_program_is_whole_and_needs_nothing_but_python() -> None:
 def test_bird_includes_what_the_agent_writes(tmp_path: Path) -> None:
     written = settings(cluster(), tmp_path).services
     assert written.match(SERVICE_FILES)
-
-
-def test_what_withdraws_starts_the_program_that_is_shipped() -> None:
-    library = next(each for each in WITHDRAW if each.startswith("PYTHONPATH=")).removeprefix("PYTHONPATH=")
-    package = WITHDRAW[WITHDRAW.index("-m") + 1]
-    assert f"{library}/{package}" == AGENT_PROGRAM
-    assert WITHDRAW[-2:] == (AGENT_CONFIG, "--withdraw")

@@ -27,8 +27,6 @@ ANNOUNCED: Final = SERVICE_FILES.replace("*", "")
 """What it writes for BIRD."""
 
 _COMMAND: Final = f"/usr/bin/python3 -m {_PACKAGE} {AGENT_CONFIG}"
-WITHDRAW: Final = ("env", f"PYTHONPATH={_LIBRARY}", *f"{_COMMAND} --withdraw".split())
-"""A command for a node whose agent is stopped: it announces no address of a service any more."""
 
 _UNIT: Final = f"""\
 [Unit]

@@ -15,7 +15,6 @@ from vdc.cluster.kubernetes.outside import ask
 from vdc.cluster.kubernetes.pods import fetch_in
 from vdc.cluster.kubernetes.record import Record
 from vdc.cluster.kubernetes.spec import API_PORT, PROXY_PORT, ClusterSpec, Node
-from vdc.cluster.kubernetes.timers import timers
 from vdc.datacenter.api import DataCenter, Machine
 from vdc.datacenter.pace import deadline
 from vdc.errors import ClusterError
@@ -43,11 +42,6 @@ class LiveKubernetes:
     def spec(self) -> ClusterSpec:
         """What it is to be."""
         return Record.load(self._dc).cluster(self._dc)
-
-    @property
-    def timers(self) -> Mapping[str, str]:
-        """Its timers that are not Kubernetes' own, for the report."""
-        return timers(self._dc.slowness).described()
 
     @property
     def members(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from vdc.cluster.kubernetes.paths import kubeconfig as kubeconfig_path
 from vdc.cluster.kubernetes.pki import AGENTS
@@ -17,6 +17,8 @@ LOCAL_API = f"https://127.0.0.1:{PROXY_PORT}"
 """Where everything on a node finds the API: the node's own reverse proxy."""
 
 
+_INSECURE: Final = "127.0.0.1:10251"
+"""Where a scheduler of before 1.22 tells anybody of its health and metrics; it takes no port 0 there."""
 _WATCHERS = ["system:nodes", "system:serviceaccounts:kube-system", AGENTS]
 
 
@@ -30,7 +32,7 @@ def scheduler_config(cluster: ClusterSpec) -> str:
 
     A single scheduler needs no election: with a lease it would wait for its own to end whenever it starts.
     """
-    timing = timers(cluster.slowness)
+    timing, of = timers(cluster.slowness), minor(cluster.version)
     election = {
         "leaderElect": True,
         "leaseDuration": go_duration(timing.lease),
@@ -40,12 +42,14 @@ def scheduler_config(cluster: ClusterSpec) -> str:
     }
     return as_json(
         {
-            "apiVersion": api_version("KubeSchedulerConfiguration", minor(cluster.version)),
+            "apiVersion": api_version("KubeSchedulerConfiguration", of),
             "kind": "KubeSchedulerConfiguration",
             "clientConnection": {"kubeconfig": kubeconfig_path("scheduler")},
             "leaderElection": election if len(cluster.control_planes) > 1 else {"leaderElect": False},
             "enableProfiling": False,
             "enableContentionProfiling": False,
+            # v1beta1 has them on every address, without TLS, whatever the flag says; later versions have none
+            **({"healthzBindAddress": _INSECURE, "metricsBindAddress": _INSECURE} if of < 22 else {}),
         }
     )
 

@@ -16,6 +16,7 @@ from vdc.cluster.kubernetes.installing import Installer
 from vdc.cluster.kubernetes.lifecycle import strike_off
 from vdc.cluster.kubernetes.record import Record, directory
 from vdc.cluster.kubernetes.steps import STEPS, Work
+from vdc.cluster.kubernetes.timers import timers
 from vdc.cluster.kubernetes.versions import check_versions
 from vdc.datacenter.api import DataCenter
 from vdc.errors import ClusterError, CommandError, InputError, VdcError, WaitTimeout
@@ -30,6 +31,10 @@ class KubernetesDeployer:
     """Implements `vdc.cluster.api.Deployer`."""
 
     speaks = "kubernetes"
+
+    def timers(self, slowness: float) -> Mapping[str, str]:
+        """Return what is not as Kubernetes has it by default."""
+        return timers(slowness).described()
 
     def check(self, topology: Topology) -> None:
         """Pass if a topology has a control plane, versions that go together, and a client that reaches it.

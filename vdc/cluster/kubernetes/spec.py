@@ -91,11 +91,6 @@ class ClusterSpec:
                 return node
         raise KeyError(f"no node {name!r}; there are {', '.join(each.name for each in self.nodes)}")
 
-    @property
-    def service_address(self) -> Address:
-        """The address of the service `kubernetes`: the first of the service pool."""
-        return self.settings.services[0][1]
-
 
 def cluster_spec(
     topology: Topology,

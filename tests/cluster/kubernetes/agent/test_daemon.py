@@ -24,11 +24,9 @@ from tests.cluster.kubernetes.agent.fake_api import (
     service,
     serving,
 )
-from tests.cluster.kubernetes.agent.fake_bird import FakeBird
 from vdc.cluster.kubernetes import agent
-from vdc.cluster.kubernetes.agent.__main__ import main
-from vdc.cluster.kubernetes.agent.announcing import announced_in, bird_text
-from vdc.cluster.kubernetes.agent.daemon import Writer, withdraw
+from vdc.cluster.kubernetes.agent.announcing import announced_in
+from vdc.cluster.kubernetes.agent.daemon import Writer
 from vdc.cluster.kubernetes.agent.node import Node
 from vdc.cluster.kubernetes.agent.objects import read_service, read_slice
 from vdc.cluster.kubernetes.agent.settings import Settings, load
@@ -118,13 +116,6 @@ def test_one_that_starts_again_keeps_what_it_announced(settings: Settings, node:
     assert written(settings) == (NAME, {"10.140.0.1"})
 
 
-def test_what_is_withdrawn_is_announced_no_more(settings: Settings, node: FakeNode) -> None:
-    write(Writer(settings, node), HERE)
-    withdraw(settings, node)
-    assert not settings.services.exists()
-    assert node.heard[-1] == "routes"
-
-
 @pytest.fixture
 def config(settings: Settings, tmp_path: Path) -> Path:
     path = tmp_path / "config.json"
@@ -138,18 +129,6 @@ def config(settings: Settings, tmp_path: Path) -> Path:
 
 def test_settings_are_read_as_they_were_meant(settings: Settings, config: Path) -> None:
     assert load(config) == settings
-
-
-def test_the_program_withdraws_what_is_announced(settings: Settings, short_path: Path, config: Path) -> None:
-    settings.services.parent.mkdir()
-    settings.services.write_text(bird_text([IPv4Address("10.140.0.1")]))
-    control = short_path / "bird.ctl"
-    config.write_text(config.read_text().replace(str(settings.bird), str(control)))
-    bird = FakeBird(control, b"0003 Reconfigured\n")
-    main([str(config), "--withdraw"])
-    bird.close()
-    assert bird.heard == [b"configure\n"]
-    assert not settings.services.exists()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`python3 -m vdc_agent CONFIG` works for ever; with `--withdraw` it takes back what the node announces, and ends."""
+"""`python3 -m vdc_agent CONFIG` works for ever."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
-from .daemon import Daemon, withdraw
+from .daemon import Daemon
 from .node import Node
 from .settings import load
 
@@ -19,13 +19,8 @@ def main(arguments: list[str]) -> None:
     # the journal has the time
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     threading.stack_size(_STACK_BYTES)
-    path, *options = arguments
-    settings = load(Path(path))
-    node = Node(settings)
-    if "--withdraw" in options:
-        withdraw(settings, node)
-    else:
-        Daemon(settings, node).run()
+    settings = load(Path(arguments[0]))
+    Daemon(settings, Node(settings)).run()
 
 
 if __name__ == "__main__":

@@ -122,12 +122,6 @@ class Daemon:
                 wait = _AGAIN_SECONDS if isinstance(error, RefusedError) else _REFUSED_SECONDS
 
 
-def withdraw(settings: Settings, node: Node) -> None:
-    """Announce nothing any more. Raises OSError."""
-    settings.services.unlink(missing_ok=True)
-    node.reload_routes()
-
-
 def _log_routes(before: frozenset[IPv4Address], now: frozenset[IPv4Address]) -> None:
     for address in sorted(now - before):
         log.info("announces %s", address)
