@@ -137,14 +137,16 @@ class Handler(BaseHTTPRequestHandler):
                 self._answer(200, self.api.put(collection, new, name=name))
 
     def _watch(self, collection: str, version: int) -> None:
-        if version < self.api.oldest:
+        with self.api.changed:
+            gone = version < self.api.oldest
+            seen = len(self.api.history)
+            past = [each for each in self.api.history if each[0] > version and each[1] == collection]
+        if gone:
             self._answer(410, {"message": "too old"})
             return
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        seen = len(self.api.history)
-        past = [each for each in self.api.history if each[0] > version and each[1] == collection]
         for _, _, kind, said in past:
             self._event(kind, said)
         while self.api.running:

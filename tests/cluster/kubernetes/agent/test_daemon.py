@@ -177,9 +177,14 @@ def test_the_shipped_program_serves_names_through_an_outage_and_gives_addresses(
         api.put(SERVICES, service("db", clusterIP="10.96.0.8"))
         with serving(api, settings):
             expect(settings, f"{NAME}10.96.0.8 db.vdc.svc.cluster.local\n")
+        wait_for(lambda: _told(log, "service vdc/web has 10.140.0.1"), what="its log", timeout=20, interval=0.02)
     assert api.objects[LEASES]["vdc-load-balancer"]["spec"]["holderIdentity"] == "n0"
-    assert "service vdc/web has 10.140.0.1" in log.read_text()
     assert "Traceback" not in log.read_text()
+
+
+def _told(log: Path, line: str) -> None:
+    if line not in log.read_text():
+        raise NotYet(log.read_text())
 
 
 def _served(api: FakeApi) -> None:

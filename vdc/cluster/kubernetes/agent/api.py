@@ -76,10 +76,10 @@ class Api:
             if content is not None:
                 headers = {**headers, "Content-Type": kind}
             connection.request(verb, path, body=content, headers=headers)
-            answer = connection.getresponse()
-            if answer.status >= 300:
-                raise RefusedError(answer.status, _message(answer.read()))
-            yield answer
+            with connection.getresponse() as answer:
+                if answer.status >= 300:
+                    raise RefusedError(answer.status, _message(answer.read()))
+                yield answer
         finally:
             connection.close()
 
