@@ -8,6 +8,7 @@
     ├── BuildError                1  a resource could not be created on the host
     ├── CommandError              1  a command ended badly
     ├── WaitTimeout               1  a fact did not come true in time
+    │   └── HarnessTimeout        1  this host's own part did not come true in time
     ├── ClusterError              1  the cluster did something wrong
     └── DirtyError                1  the data centre is not what it should be; start it afresh
         └── HealError             1  a fault could not be healed
@@ -111,6 +112,10 @@ class WaitTimeout(VdcError):  # noqa: N818 - the field's word
         self.deadline = deadline
         self.last = last
         self.log = log
+
+
+class HarnessTimeout(WaitTimeout):
+    """What did not come true in time is this host's, such as the end of a command on it: the cluster has no part."""
 
 
 class ClusterError(VdcError):

@@ -13,8 +13,10 @@ from typing import Any, cast
 import pytest
 
 from vdc.cli import clusters, lifecycle
-from vdc.cli.clusters import NodeAction, act, deploy_on, find_kubectl, write_private
+from vdc.cli.clusters import NodeAction, act, check_image, deploy_on, find_kubectl, write_private
 from vdc.cluster import deployers
+from vdc.cluster.changing import changing
+from vdc.cluster.kubernetes import rotation
 from vdc.datacenter import lifecycle as life
 from vdc.datacenter.live import UP, LiveDataCenter, boot_id
 from vdc.errors import ClusterError, DirtyError, HostError, InputError, WaitTimeout
@@ -22,6 +24,7 @@ from vdc.host import artifacts
 from vdc.host.claims import PLAN
 from vdc.model.load import read_topology
 from vdc.model.topology import Topology
+from vdc.plan.images import IMAGES
 from vdc.plan.plan import PlanContext, make_plan
 from vdc.settings import Settings
 from vdc.steps import Steps
@@ -70,10 +73,8 @@ class Told:
                     raise told.fails
                 told.there.add(name)
 
-            def attach(self, dc: Any) -> str:
-                if name not in told.there:
-                    raise ClusterError("none")
-                return name
+            def begun(self, dc: Any) -> bool:
+                return name in told.there
 
         return Deployer
 
@@ -121,7 +122,7 @@ def test_an_unknown_deployer_is_refused_with_those_there_are(vdc: Vdc, dc: LiveD
 
 def test_a_second_cluster_on_the_same_servers_is_refused(dc: LiveDataCenter, told: Told) -> None:
     told.there.add("kubernetes")
-    with pytest.raises(ClusterError, match="n has a cluster already, by the deployer kubernetes"):
+    with pytest.raises(ClusterError, match="n has a cluster already, or a part of one, by the deployer kubernetes"):
         deploy_on(dc, "etcd", retain=False)
     assert told.calls == []
 
@@ -242,57 +243,77 @@ def test_a_node_comes_goes_or_changes_and_is_waited_for(action: NodeAction, call
     assert nodes.calls == calls
 
 
-class Keys:
-    """Remembers what became of certificates; each deployment is among it."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.calls: list[str] = []
-        nodes = tuple(SimpleNamespace(name=name) for name in ("a", "b"))
-        verbs = {verb: self._verb(verb) for verb in ("introduce", "succeed", "retire")}
-        pki = SimpleNamespace(rotate=lambda node: self.calls.append(f"rotate {node.name}"), **verbs)
-        cluster = SimpleNamespace(
-            access=SimpleNamespace(pki=pki), spec=SimpleNamespace(nodes=nodes), node_names=("a", "b")
-        )
-        monkeypatch.setattr(clusters, "kubernetes_on", lambda _: cluster)
-        monkeypatch.setattr(clusters, "deploy_on", lambda _, name, *, retain: self.calls.append(f"deploy {name}"))
-
-    def _verb(self, verb: str) -> Callable[[str], None]:
-        return lambda authority: self.calls.append(f"{verb} {authority}")
+@pytest.fixture
+def rotated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What became of certificates, authorities and keys of a cluster of two nodes."""
+    calls: list[str] = []
+    monkeypatch.setattr(clusters, "kubernetes_on", lambda _: SimpleNamespace(node_names=("a", "b")))
+    monkeypatch.setattr(rotation, "rotate", lambda _, what: calls.append(what))
+    monkeypatch.setattr(rotation, "rotate_certificates", lambda _, nodes: calls.extend(nodes))
+    return calls
 
 
 @pytest.mark.parametrize(
     ("options", "calls"),
     [
-        ((), ["rotate a", "rotate b", "deploy kubernetes"]),
-        (("b",), ["rotate b", "deploy kubernetes"]),
-        (
-            ("--authority", "etcd"),
-            [step for verb in ("introduce", "succeed", "retire") for step in (f"{verb} etcd", "deploy kubernetes")],
-        ),
+        ((), ["a", "b"]),
+        (("b",), ["b"]),
+        (("--authority", "etcd"), ["etcd"]),
+        (("--key", "secrets"), ["secrets"]),
     ],
-    ids=["all", "one", "authority"],
+    ids=["all", "one", "authority", "key"],
 )
-def test_certificates_are_renewed_by_deploying_again(
-    vdc: Vdc, dc: LiveDataCenter, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], calls: list[str]
+def test_certificates_authorities_and_keys_are_replaced(
+    vdc: Vdc, dc: LiveDataCenter, rotated: list[str], options: tuple[str, ...], calls: list[str]
 ) -> None:
-    keys = Keys(monkeypatch)
     said = vdc("rotate", "n", *options, uid=0)
     assert said.status == 0, said.err
-    assert keys.calls == calls
+    assert rotated == calls
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [(("c",), "no node 'c'"), (("a", "--authority", "etcd"), "an authority is that of all nodes")],
-    ids=["unknown", "both"],
+    [
+        (("c",), "no node 'c'"),
+        (("a", "--authority", "etcd"), "that of all nodes"),
+        (("a", "--key", "secrets"), "that of all nodes"),
+        (("--authority", "etcd", "--key", "secrets"), "that of all nodes"),
+    ],
+    ids=["unknown", "authority and node", "key and node", "both"],
 )
 def test_what_cannot_be_renewed_is_refused(
-    vdc: Vdc, dc: LiveDataCenter, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], said: str
+    vdc: Vdc, dc: LiveDataCenter, rotated: list[str], options: tuple[str, ...], said: str
 ) -> None:
-    keys = Keys(monkeypatch)
     done = vdc("rotate", "n", *options, uid=0)
-    assert (done.status, keys.calls) == (2, [])
+    assert (done.status, rotated) == (2, [])
     assert said in done.err
+
+
+@pytest.mark.parametrize("argv", [("deploy", "n"), ("node", "n", "remove", "rack0-cs0"), ("rotate", "n")], ids=" ".join)
+def test_nobody_changes_a_cluster_that_another_one_changes(
+    vdc: Vdc, dc: LiveDataCenter, told: Told, argv: tuple[str, ...]
+) -> None:
+    with changing(dc, "vdc deploy n"):
+        done = vdc(*argv, uid=0)
+    assert done.status == 1
+    assert "the cluster of n is being changed by `vdc deploy n`" in done.err
+    assert told.calls == []
+
+
+def test_nothing_is_replaced_where_its_image_is_not_there_or_is_another_one(
+    dc: LiveDataCenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = IMAGES["kubernetes-1.20"]
+    monkeypatch.setattr(LiveDataCenter, "servers", {"rack0-cs0": SimpleNamespace(release=image.name)})
+    versions = {"kubernetes": "1.20.2"}
+    with pytest.raises(HostError, match=r"rack0-cs0: the image of kubernetes-1\.20 is not in"):
+        check_image(dc, "rack0-cs0", versions)
+    manifest = image.manifest(dc.plan.context.cache_dir)
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text(json.dumps({"sizes": {}, "components": {"kubernetes": "1.20.2"}}), encoding="utf-8")
+    check_image(dc, "rack0-cs0", versions)
+    with pytest.raises(HostError, match=r"has Kubernetes 1\.20\.2, the cluster has 1\.21\.0"):
+        check_image(dc, "rack0-cs0", {"kubernetes": "1.21.0"})
 
 
 def test_only_servers_of_racks_become_nodes(vdc: Vdc, dc: LiveDataCenter) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,11 @@ from vdc.cluster.script import ScriptDeployer, commands_digest
 from vdc.cluster.script_environment import environment
 from vdc.datacenter.api import DataCenter
 from vdc.errors import ClusterError, HostError, InputError, WaitTimeout
+from vdc.host.locks import exclusive
 from vdc.model.load import read_topology
 from vdc.model.topology import Topology
 from vdc.testing import FakeDataCenter
+from vdc.wait import NotYet, wait_for
 
 TOPOLOGY = """\
 name: t
@@ -197,3 +200,30 @@ def test_a_topology_with_commands_is_deployed_by_them(topology: Topology) -> Non
 def test_words_that_are_paths_are_relative_to_the_file(topology: Topology, tmp_path: Path) -> None:
     assert topology.script is not None
     assert topology.script.deploy[0].run == (str(tmp_path / "do"), "install")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can keep what a command starts together")
+def test_what_a_command_has_started_ends_with_it(topology: Topology, tmp_path: Path) -> None:
+    assert topology.script is not None
+    (tmp_path / "do").write_text(f"#!/bin/sh\nflock {tmp_path}/held sleep 600 & wait\n", encoding="utf-8")
+    late = replace(topology, script=replace(topology.script, timeout=0.3))
+    with pytest.raises(ClusterError, match="still running"):
+        ScriptDeployer().deploy(FakeDataCenter(late, tmp_path / "late"))
+
+    def free() -> None:
+        try:
+            with exclusive(tmp_path / "held", wait=False):
+                return
+        except BlockingIOError as error:
+            raise NotYet("it is held") from error
+
+    wait_for(free, what="the lock to be free", timeout=10.0)
+
+
+def test_half_a_deployment_is_known_as_one(dc: FakeDataCenter) -> None:
+    assert not ScriptDeployer().begun(dc)
+    state(dc).mkdir(parents=True)
+    (state(dc) / "broken").touch()
+    with pytest.raises(ClusterError):
+        ScriptDeployer().deploy(dc)
+    assert ScriptDeployer().begun(dc)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -81,6 +82,22 @@ def test_a_target_that_refuses_is_passed_over(echo: Echo) -> None:
     forward = Forward([nobody(), echo.target])
     assert said(forward.port, b"hello") == b"one:hello"
     forward.close()
+
+
+def test_one_that_is_silent_costs_little_and_is_not_asked_first_again(echo: Echo) -> None:
+    with socket.socket() as full:
+        full.bind((LOOPBACK, 0))
+        full.listen(0)
+        with closing(socket.create_connection(full.getsockname())):
+            # nobody accepts: from here on the kernel is silent to who wants to connect
+            forward = Forward([full.getsockname(), echo.target])
+            begun = time.monotonic()
+            assert said(forward.port, b"") == b"one:"
+            assert 0.2 < time.monotonic() - begun < 2.5
+            begun = time.monotonic()
+            assert said(forward.port, b"") == b"one:"
+            assert time.monotonic() - begun < 0.2
+            forward.close()
 
 
 def test_where_no_target_answers_the_connection_ends(echo: Echo) -> None:

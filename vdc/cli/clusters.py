@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -14,10 +15,9 @@ import typer
 from vdc.cli.access import Command, Server, plain
 from vdc.cli.context import need_root, pick, steps
 from vdc.cli.lifecycle import Instance, expect_up
-from vdc.errors import ClusterError, HostError, InputError, VdcError
+from vdc.errors import HostError, InputError
 
 if TYPE_CHECKING:
-    from vdc.cluster.api import Cluster
     from vdc.cluster.kubernetes.cluster import LiveKubernetes
     from vdc.datacenter.live import LiveDataCenter
     from vdc.settings import Settings
@@ -40,8 +40,10 @@ AuthorityName = Annotated[
     Literal["kubernetes", "etcd", "front-proxy"] | None,
     typer.Option("--authority", help="Replace this authority, and with it all that it issued."),
 ]
-
-_KUBERNETES = "kubernetes"
+KeyName = Annotated[
+    Literal["service-accounts", "secrets"] | None,
+    typer.Option("--key", help="Replace the key that signs tokens of service accounts, or encrypts secrets at rest."),
+]
 
 FORWARD = "forward.json"
 """The file of a run directory that tells of the forward to the cluster's API."""
@@ -113,43 +115,48 @@ def node(context: typer.Context, name: Instance, action: Action, server: Server)
     disk and makes it a node anew; `promote` makes a worker a control-plane node.
     """
     settings = need_root(context)
+    from vdc.cluster.changing import changing
+
     dc = _running(name, settings, steps())
     pick("server", server, [each.name for each in dc.topology.members])
-    cluster = kubernetes_on(dc)
-    with dc.steps.step(f"{action} {server}"):
-        act(cluster, action, server)
+    with changing(dc, f"vdc node {name} {action} {server}"):
+        cluster = kubernetes_on(dc)
+        if action is NodeAction.REPLACE:
+            check_image(dc, server, cluster.spec.versions)
+        with dc.steps.step(f"{action} {server}"):
+            act(cluster, action, server)
     typer.echo(f"{server} {_DONE[action]} {dc.name}")
 
 
-def rotate(context: typer.Context, name: Instance, servers: Servers = None, authority: AuthorityName = None) -> None:
-    """Give the components of a Kubernetes cluster new certificates, or all of them a new authority.
+def rotate(
+    context: typer.Context,
+    name: Instance,
+    servers: Servers = None,
+    authority: AuthorityName = None,
+    key: KeyName = None,
+) -> None:
+    """Give the components of a Kubernetes cluster new certificates; or replace an authority or a key.
 
-    What was cut off is finished by a call of `vdc deploy`. A kubeconfig of before a new authority no longer works.
+    API servers start again one after the other. What was cut off is finished by the next call. A kubeconfig of before a
+    new authority no longer works, and pods that have tokens signed by an earlier key need new ones.
     """
     settings = need_root(context)
+    what = authority or key
+    if what and (servers or (authority and key)):
+        raise InputError("an authority or a key is that of all nodes", hint="name servers, --authority or --key")
+    from vdc.cluster.changing import changing
+    from vdc.cluster.kubernetes import rotation
+
     dc = _running(name, settings, steps())
-    cluster = kubernetes_on(dc)
-    pki, nodes = cluster.access.pki, cluster.spec.nodes
-    if authority is None:
-        wanted = [pick("node", each, cluster.node_names) for each in servers or cluster.node_names]
-        with dc.steps.step(f"renew certificates of {', '.join(wanted)}"):
-            for node in nodes:
-                if node.name in wanted:
-                    pki.rotate(node)
-            deploy_on(dc, _KUBERNETES, retain=True)
-        typer.echo(f"{', '.join(wanted)}: components have new certificates")
-        return
-    if servers:
-        raise InputError("an authority is that of all nodes", hint="leave out the servers, or --authority")
-    for what, change in (
-        ("let all trust a successor", pki.introduce),
-        ("let it issue all certificates", pki.succeed),
-        ("trust its predecessor no longer", pki.retire),
-    ):
-        with dc.steps.step(f"{what} of the authority {authority}"):
-            change(authority)
-            deploy_on(dc, _KUBERNETES, retain=True)
-    typer.echo(f"{dc.name} has a new authority {authority}")
+    with changing(dc, f"vdc rotate {name}"):
+        there = kubernetes_on(dc).node_names
+        if what:
+            rotation.rotate(dc, what)
+            typer.echo(f"{dc.name}: {what}: replaced")
+            return
+        wanted = [pick("node", each, there) for each in servers or there]
+        rotation.rotate_certificates(dc, wanted)
+    typer.echo(f"{', '.join(wanted)}: components have new certificates")
 
 
 def deploy_on(dc: LiveDataCenter, deployer: str | None, *, retain: bool) -> str:
@@ -158,18 +165,30 @@ def deploy_on(dc: LiveDataCenter, deployer: str | None, *, retain: bool) -> str:
     Raises InputError, HostError, ClusterError, WaitTimeout: from the deployer, or another cluster is there already.
     """
     from vdc.cluster.deployers import DEPLOYERS, default_deployer
+    from vdc.cluster.deploying import deploy as deploy_alone
 
     chosen = pick("deployer", deployer, DEPLOYERS) if deployer else default_deployer(dc.topology)
-    made = DEPLOYERS[chosen]()
-    made.check(dc.topology)
-    for other in DEPLOYERS:
-        if other != chosen and _attached(other, dc) is not None:
-            raise ClusterError(
-                f"{dc.name} has a cluster already, by the deployer {other}",
-                hint=f"deploy {chosen} on a data centre of its own: vdc up FILE --name OTHER",
-            )
-    made.deploy(dc, retain=retain)
+    deploy_alone(dc, chosen, DEPLOYERS, what=f"vdc deploy {dc.name}", retain=retain)
     return chosen
+
+
+def check_image(dc: LiveDataCenter, server: str, versions: Mapping[str, str]) -> None:
+    """Pass if a server can have a new root disk, with the Kubernetes that its cluster has.
+
+    Raises HostError: its image is not in the cache, or has another one.
+    """
+    from vdc.host.images import complete
+    from vdc.plan.images import IMAGES
+
+    image, cache = IMAGES[dc.servers[server].release], dc.plan.context.cache_dir
+    if not complete(image, cache):
+        raise HostError(f"{server}: the image of {image.name} is not in {cache}", hint=f"vdc images build {image.name}")
+    has = json.loads(image.manifest(cache).read_text(encoding="utf-8"))["components"].get("kubernetes")
+    if has != versions["kubernetes"]:
+        raise HostError(
+            f"{server}: the image of {image.name} has Kubernetes {has or 'not at all'}, "
+            f"the cluster has {versions['kubernetes']}"
+        )
 
 
 def act(cluster: LiveKubernetes, action: NodeAction, server: str) -> None:
@@ -232,15 +251,6 @@ def write_private(path: Path, text: str) -> None:
         folder = path.absolute().parent.stat()
         os.fchown(file.fileno(), folder.st_uid, folder.st_gid)
     part.rename(path)
-
-
-def _attached(deployer: str, dc: LiveDataCenter) -> Cluster | None:
-    from vdc.cluster.deployers import DEPLOYERS
-
-    try:
-        return DEPLOYERS[deployer]().attach(dc)
-    except VdcError:
-        return None
 
 
 def _running(name: str, settings: Settings, told: Steps) -> LiveDataCenter:

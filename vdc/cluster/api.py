@@ -89,5 +89,8 @@ class Deployer(Protocol):
     def deploy(self, dc: DataCenter, *, retain: bool = False) -> Cluster:
         """Deploy and wait until it serves; what failed may be taken back, unless `retain`."""
 
+    def begun(self, dc: DataCenter) -> bool:
+        """Return whether it has put anything on a data centre, be it half a cluster."""
+
     def attach(self, dc: DataCenter) -> Cluster:
         """Return the handle of a cluster that was deployed before."""

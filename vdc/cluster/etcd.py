@@ -220,6 +220,10 @@ class EtcdDeployer:
                 cluster.wait_serving()
         return cluster
 
+    def begun(self, dc: DataCenter) -> bool:
+        """Return whether there is an etcd, or a part of one."""
+        return _config_path(dc).exists()
+
     def attach(self, dc: DataCenter) -> EtcdCluster:
         """Return the handle of the deployed cluster; raises ClusterError where there is none."""
         if not _config_path(dc).exists():

@@ -99,7 +99,11 @@ class ScriptCluster:
         log = _directory(self._dc) / f"{number}-{who}.log"
         try:
             run_logged(
-                step.run, log=log, timeout=budget(self._dc, self._script.timeout), env=environment(self._dc, server)
+                step.run,
+                log=log,
+                timeout=budget(self._dc, self._script.timeout),
+                env=environment(self._dc, server),
+                contained=True,
             )
         except VdcError as error:
             raise ClusterError(
@@ -169,7 +173,7 @@ class ScriptCluster:
 
     def _run(self, command: tuple[str, ...], member: str, *, stdin: str = "", **more: str) -> Completed:
         env = {**environment(self._dc, self._dc.topology.server(member)), **more}
-        return run(command, timeout=budget(self._dc, _CALL_SECONDS), check=False, stdin=stdin, env=env)
+        return run(command, timeout=budget(self._dc, _CALL_SECONDS), check=False, stdin=stdin, env=env, contained=True)
 
 
 class ScriptDeployer:
@@ -217,6 +221,10 @@ class ScriptDeployer:
                 cluster.wait_serving()
         done.write_text(digest, encoding="utf-8")
         return cluster
+
+    def begun(self, dc: DataCenter) -> bool:
+        """Return whether a command was run."""
+        return _directory(dc).exists()
 
     def attach(self, dc: DataCenter) -> ScriptCluster:
         """Return the handle of a cluster that was deployed before; raises ClusterError where there is none."""

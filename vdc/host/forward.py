@@ -22,10 +22,20 @@ Target = tuple[str, int]
 
 LOOPBACK: Final = "127.0.0.1"
 
+_Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 _PIECE: Final = 65536
 _PATIENCE: Final = 3.0
-"""Seconds until a target has taken a connection, else the next is asked: a SYN is sent again after 1 s (RFC 6298)."""
+"""Seconds until a target has taken a connection, else it has failed: a SYN is sent again after 1 s (RFC 6298)."""
+_HEAD_START: Final = 0.25
+"""Seconds after which another target is asked, too: the Connection Attempt Delay of RFC 8305, section 5."""
 _READY: Final = 10.0
+
+_SILENCE: Final = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
+"""When a target that lost its power is given up, by tcp(7): half a minute after its last sign, asked or not.
+
+Its kernel answers, so that no slowness of what it runs counts.
+"""
 
 
 def listen(port: int = 0) -> socket.socket:
@@ -42,7 +52,7 @@ def serve(listener: socket.socket, targets: Sequence[Target]) -> None:
 
 
 class Forward:
-    """A port on loopback of this process that leads to the first of `targets` that answers.
+    """A port on loopback of this process that leads to one of `targets` that answers: the one that did last, if any.
 
     They are reached from the network namespace `netns`, by default from this process's own. It is closed by `close`,
     or when nobody knows it any more.
@@ -97,9 +107,10 @@ class _Loop:
 async def _serve(listener: socket.socket, targets: Sequence[Target], *, stop: asyncio.Event | None) -> None:
     # nothing else holds a task that waits for a connection of which it is the only user
     held: set[asyncio.Task[None]] = set()
+    preferred = list(targets)
 
     def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(_join(reader, writer, targets))
+        task = asyncio.create_task(_join((reader, writer), preferred))
         held.add(task)
         task.add_done_callback(held.discard)
 
@@ -108,13 +119,16 @@ async def _serve(listener: socket.socket, targets: Sequence[Target], *, stop: as
     # what is left of connections is cancelled by asyncio.run, which then closes them
 
 
-async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, targets: Sequence[Target]) -> None:
-    ends = [writer]
+async def _join(near: _Stream, preferred: list[Target]) -> None:
+    """Join a connection with one to a target, which from then on is asked first."""
+    ends = [near[1]]
     try:
-        if (far := await _reach(targets)) is None:
+        if (found := await _reach(tuple(preferred))) is None:
             return
+        target, far = found
         ends.append(far[1])
-        await asyncio.gather(_copy(reader, far[1]), _copy(far[0], writer))
+        preferred.sort(key=lambda each: each != target)
+        await asyncio.gather(_copy(near[0], far[1]), _copy(far[0], near[1]))
     except (OSError, asyncio.CancelledError):
         # either end broke it off, or the port is closed: nobody waits for what is still to be sent
         for end in ends:
@@ -124,11 +138,45 @@ async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, targ
             end.close()
 
 
-async def _reach(targets: Sequence[Target]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-    for address, port in targets:
-        with contextlib.suppress(OSError, TimeoutError):
-            return await asyncio.wait_for(asyncio.open_connection(address, port), _PATIENCE)
+async def _reach(targets: Sequence[Target]) -> tuple[Target, _Stream] | None:
+    """Return the first connection there is, asking one after the other, without waiting long for one that is silent."""
+    waiting = list(targets)
+    tried: dict[asyncio.Task[_Stream], Target] = {}
+    try:
+        while waiting or tried:
+            if waiting:
+                target = waiting.pop(0)
+                tried[asyncio.create_task(_connect(target))] = target
+            patience = _HEAD_START if waiting else None
+            done, _ = await asyncio.wait(tried, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            made = [(tried.pop(each), each) for each in done]
+            good = [(target, each.result()) for target, each in made if each.exception() is None]
+            for _, (_, writer) in good[1:]:
+                writer.close()
+            if good:
+                return good[0]
+    finally:
+        for each in tried:
+            each.add_done_callback(_close)
+            each.cancel()
     return None
+
+
+def _close(made: asyncio.Task[_Stream]) -> None:
+    """Close a connection that nobody waits for any more."""
+    if not made.cancelled() and made.exception() is None:
+        made.result()[1].close()
+
+
+async def _connect(target: Target) -> _Stream:
+    """Return a connection that breaks when its other end is silent for long. Raises OSError."""
+    async with asyncio.timeout(_PATIENCE):
+        stream = await asyncio.open_connection(*target)
+    end: socket.socket = stream[1].get_extra_info("socket")
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _SILENCE.items():
+        end.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return stream
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

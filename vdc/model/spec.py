@@ -269,7 +269,7 @@ class ScriptStepSpec(Section):
 class ScriptSpec(Section):
     """A cluster that commands of your own deploy (the deployer `script`), with the inventory in their environment.
 
-    Steps follow each other; each must be such that a second run of it does no harm.
+    Steps follow each other; each must be such that a second run of it does no harm. What a command starts ends with it.
     """
 
     deploy: Annotated[tuple[ScriptStepSpec, ...], Field(strict=False, min_length=1)]

@@ -55,5 +55,5 @@ def credentials(cluster: ClusterSpec, node: Node) -> NodeCredentials:
         leaves=own,
         service_account_key="key of service accounts\n",
         service_account_public="public key of service accounts\n",
-        encryption_key=b"a key of exactly thirty-two byte",
+        encryption_keys=(("key1", b"a key of exactly thirty-two byte"),),
     )

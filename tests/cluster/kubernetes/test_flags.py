@@ -74,7 +74,7 @@ def test_a_single_control_plane_needs_no_election() -> None:
 
 
 def test_of_three_one_leads_for_as_long_as_the_host_is_slow() -> None:
-    assert "--leader-elect-lease-duration=60s" in flags.controller_manager(cluster("k8s.yml"))
+    assert "--leader-elect-lease-duration=90s" in flags.controller_manager(cluster("k8s.yml"))
     assert "--leader-elect-lease-duration=15s" in flags.controller_manager(cluster("k8s.yml", slowness=0.1))
 
 
@@ -82,6 +82,13 @@ def test_on_a_fast_host_nothing_is_off() -> None:
     fast = cluster(slowness=0.1)
     assert not [each for each in flags.controller_manager(fast) if each.startswith("--controllers")]
     assert "--enable-priority-and-fairness=false" not in flags.api_server(fast, fast.control_planes[0])
+
+
+@pytest.mark.parametrize(("number", "off"), [(23, True), (24, False)])
+def test_who_asks_for_a_token_in_a_secret_gets_one_where_not_every_account_has_one(number: int, *, off: bool) -> None:
+    (controllers,) = (each for each in flags.controller_manager(minor(number)) if each.startswith("--controllers"))
+    assert ("-serviceaccount-token" in controllers.split(",")) == off
+    assert flags.signs_tokens(minor(number)) != off
 
 
 def test_every_member_is_among_the_first() -> None:

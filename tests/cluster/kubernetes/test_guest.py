@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from vdc.cluster.kubernetes import guest
 from vdc.cluster.kubernetes.api import Component
+from vdc.cluster.kubernetes.paths import FIRST_MEMBERS
 from vdc.errors import CommandError
 from vdc.shell import run
 
@@ -31,7 +33,7 @@ class Guest:
         (self.bin / name).chmod(0o755)
 
     def run(self, script: str) -> str:
-        moved = re.sub(r"(?<![\w./])/(etc|usr/local/bin)/", rf"{self.root}/\1/", script)
+        moved = re.sub(r"(?<![\w./])/(etc|usr/local/bin|var/lib/vdc)(?=[/;])", rf"{self.root}/\1", script)
         moved = moved.replace("tar -xz -C /", f"tar -xz -C {self.root}")
         (self.root / "calls").write_text("")
         path = f"{self.bin}:/usr/bin:/bin"
@@ -114,3 +116,54 @@ def test_kernel_settings_are_read_for_every_interface(node: Guest) -> None:
     assert "net/ipv4/conf/lo/rp_filter" in names
     assert "net/ipv4/ip_forward" in names
     assert not any("such" in name for name in names)
+
+
+def test_what_the_kernel_had_before_the_first_component_is_kept(node: Guest) -> None:
+    install(node, FILES)
+    first = node.run(guest.first_sysctls_script())
+    names = [line.split("=")[0] for line in first.splitlines()]
+    assert {f"net/ipv4/conf/lo/{name}" for name in ("arp_ignore", "arp_announce", "rp_filter")} <= set(names)
+    kept = next(node.root.rglob("var/lib/vdc/sysctls"))
+    kept.write_text("net/ipv4/conf/lo/rp_filter=7\n")
+    install(node, {**FILES, "/etc/kubernetes/a.key": "new\n"})
+    assert node.run(guest.first_sysctls_script()) == "net/ipv4/conf/lo/rp_filter=7\n"
+
+
+def test_files_that_were_half_replaced_are_put_again(node: Guest) -> None:
+    install(node, FILES)
+    node.program("base64", "exit 1")
+    with suppress(CommandError):
+        install(node, {**FILES, "/etc/kubernetes/a.key": "new\n"})
+    (node.root / "etc/kubernetes/a.key").write_text("half")
+    (node.bin / "base64").unlink()
+    install(node, FILES)
+    assert (node.root / "etc/kubernetes/a.key").read_text() == "it's\nsecret\n"
+
+
+def test_whom_a_member_of_etcd_joins_is_no_reason_to_put_all_files_again(node: Guest) -> None:
+    install(node, {**FILES, FIRST_MEMBERS: "new"})
+    assert install(node, {**FILES, FIRST_MEMBERS: "existing"}) == []
+    node.run(guest.members_script({"ETCD_INITIAL_CLUSTER_STATE": "existing"}))
+    assert Path(f"{node.root}{FIRST_MEMBERS}").read_text() == "ETCD_INITIAL_CLUSTER_STATE=existing\n"
+
+
+def test_what_answers_after_a_start_of_an_api_server_is_the_new_one(node: Guest) -> None:
+    (node.root / "etc/kubernetes/.vdc").mkdir(parents=True)
+    node.run(guest.start_script({Component.API_SERVER: "one"}))
+    assert node.calls() == ["stop kube-apiserver", "start --no-block kube-apiserver"]
+
+
+def test_what_was_stopped_is_started_again_with_the_same_files(node: Guest) -> None:
+    (node.root / "etc/kubernetes/.vdc").mkdir(parents=True)
+    node.run(guest.start_script({Component.SCHEDULER: "one"}))
+    node.run(guest.stop_script([Component.SCHEDULER]))
+    assert node.calls() == ["stop kube-scheduler"]
+    node.run(guest.start_script({Component.SCHEDULER: "one"}))
+    assert node.calls() == ["stop kube-scheduler", "start --no-block kube-scheduler"]
+
+
+def test_what_is_being_taken_back_looks_whole_no_longer_and_data_that_stays_is_told() -> None:
+    lines = guest.teardown_script((Component.KUBELET, Component.ETCD), ["/etc/kubernetes/a.key"]).splitlines()
+    assert lines[:2] == ["rm -rf /etc/kubernetes/.vdc", "sync"]
+    assert lines[-1].startswith("[ ! -e /data/etcd/member ] || { echo ")
+    assert lines[-1].endswith("exit 1; }")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from tests.cluster.kubernetes.examples import OLD, ROOT, cluster
 from tests.conftest import Golden
 from vdc.cluster.kubernetes.pki import AUTHORITIES, Pki
 from vdc.cluster.kubernetes.spec import cluster_spec
-from vdc.cluster.pki import Credential
+from vdc.cluster.pki import Authority, Credential, Subject
 
 SPEC = cluster("k8s.yml")
 PLANE, WORKER = SPEC.node("rack0-cp0"), SPEC.node("rack0-cs0")
@@ -61,7 +63,7 @@ def test_a_second_look_finds_the_same(tmp_path: Path) -> None:
 def test_nodes_asked_for_at_the_same_time_share_the_keys_of_the_cluster(pki: Pki) -> None:
     with ThreadPoolExecutor(3) as pool:
         every = list(pool.map(lambda node: pki.of(SPEC, node), SPEC.control_planes))
-    assert len({(each.service_account_key, each.encryption_key) for each in every}) == 1
+    assert len({(each.service_account_key, each.encryption_keys) for each in every}) == 1
 
 
 def test_private_keys_are_for_their_owner_alone(tmp_path: Path) -> None:
@@ -141,3 +143,21 @@ def test_the_file_for_clients_has_every_authority_that_is_trusted(authority: str
     assert pki.trusted_path(authority).read_text().count("BEGIN CERTIFICATE") == 1
     pki.introduce(authority)
     assert pki.trusted_path(authority).read_text().count("BEGIN CERTIFICATE") == 2
+
+
+def test_of_two_who_ask_for_a_credential_at_once_both_get_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issue, both = Authority.issue_to, threading.Barrier(2)
+
+    def slowly(authority: Authority, subject: Subject) -> Credential:
+        # the other one comes meanwhile, unless it is kept out
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+        return issue(authority, subject)
+
+    first, second = Pki(tmp_path, name="a"), Pki(tmp_path, name="a")
+    monkeypatch.setattr(Authority, "issue_to", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        found = [each.result() for each in [pool.submit(first.admin), pool.submit(second.admin)]]
+    assert found[0] == found[1]

@@ -47,11 +47,15 @@ def test_a_workload_brings_its_namespace_and_lives_in_it(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", ["web_everywhere", "web", "web_on_a_node", "gated", "keeper"])
-def test_a_pod_has_the_label_of_its_workload_and_goes_anywhere(case: str) -> None:
+def test_a_pod_has_the_label_of_its_workload_and_goes_to_control_planes_too(case: str) -> None:
     owner = CASES[case][-1]
     pod = owner["spec"]["template"]
     assert pod["metadata"]["labels"] == owner["spec"]["selector"]["matchLabels"] == {"app": owner["metadata"]["name"]}
-    assert pod["spec"]["tolerations"] == [{"operator": "Exists"}]
+    # nothing else: what goes away from a node that is drained must not come back to it
+    assert {each["key"] for each in pod["spec"]["tolerations"]} == {
+        "node-role.kubernetes.io/control-plane",
+        "node-role.kubernetes.io/master",
+    }
 
 
 @pytest.mark.parametrize("slowness", [0.0, 0.1, 1.0, 4.0])

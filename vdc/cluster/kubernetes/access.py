@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from vdc.cluster.clients import client_of
-from vdc.cluster.kubernetes.api import Answer
+from vdc.cluster.etcd_config import CLIENT_PORT
+from vdc.cluster.kubernetes.api import Answer, Caller
 from vdc.cluster.kubernetes.client import Api
 from vdc.cluster.kubernetes.members import Members
 from vdc.cluster.kubernetes.outside import Trust, ask
@@ -52,19 +54,21 @@ class Access:
     def trust(self) -> Trust:
         """The administrator's, with API servers."""
         self.pki.admin()
-        return Trust(ca=self.pki.ca_path, **_pair(self.folder / "kubernetes", "admin"))
+        return _shown(self.pki.ca_path, self.folder / "kubernetes", "admin")
 
     @cached_property
-    def nobody(self) -> Trust:
-        """No credential at all."""
-        return Trust(ca=self.pki.ca_path)
+    def _foreign(self) -> Trust:
+        """A certificate and its key for the administrator, issued by nobody that the cluster knows."""
+        folder = self.folder / "foreign"
+        Pki(folder, name="foreign").admin()
+        return _shown(self.pki.ca_path, folder / "kubernetes", "admin")
 
     @cached_property
     def members(self) -> Members:
         """The etcd below."""
         self.pki.etcd_client()
         folder = self.folder / "etcd"
-        trust = Trust(ca=self.pki.trusted_path("etcd"), **_pair(folder, "client"))
+        trust = _shown(self.pki.trusted_path("etcd"), folder, "client")
         return Members(trust=trust, netns=self.netns, timeout=self.timeout)
 
     def api(self, nodes: Sequence[Node]) -> Api:
@@ -79,24 +83,54 @@ class Access:
             self._forwards[targets] = forward, api
         return self._forwards[targets][1]
 
-    def ask(self, node: Node, port: int, path: str, *, anonymous: bool) -> Answer:
-        """Get a path from a node as the administrator, or as nobody. Raises ClusterError."""
-        trust = self.nobody if anonymous else self.trust
+    def ask(self, node: Node, port: int, path: str, *, caller: Caller, planes: Sequence[Node]) -> Answer:
+        """Get a path from an API server or a proxy; `planes` have the API servers. Raises ClusterError."""
+        trust = self.trust if caller is Caller.ADMIN else self._other(caller, planes)
         # a proxy passes TLS through: the certificate is that of the API server it chose, which knows no other node
         name = API_NAME if port == PROXY_PORT else None
         return ask(_url(node, port, path), netns=self.netns, timeout=self.timeout, trust=trust, server_name=name)
 
-    def ask_kubelet(self, node: Node, port: int, path: str, *, plane: Node | None) -> Answer:
-        """Get a path from a kubelet as the API server of `plane`, or as nobody. Raises ClusterError."""
-        trust = self.nobody
-        if plane is not None:
-            trust = Trust(ca=self.pki.ca_path, **_pair(self.folder / "nodes" / plane.name, _KUBELET_CLIENT))
+    def ask_kubelet(self, node: Node, port: int, path: str, *, caller: Caller, plane: Node) -> Answer:
+        """Get a path from a kubelet; the administrator is the API server of `plane` to it. Raises ClusterError."""
+        own = _shown(self.pki.ca_path, self.folder / "nodes" / plane.name, _KUBELET_CLIENT)
+        trust = own if caller is Caller.ADMIN else self._other(caller, [plane])
         return ask(_url(node, port, path), netns=self.netns, timeout=self.timeout, trust=trust)
+
+    def ask_etcd(self, node: Node, *, caller: Caller) -> Answer:
+        """Get the health of a member of etcd. Raises ClusterError."""
+        own = self.members.trust
+        trust = own if caller is Caller.ADMIN else replace(self._other(caller, [node]), ca=own.ca)
+        return ask(_url(node, CLIENT_PORT, "/health"), netns=self.netns, timeout=self.timeout, trust=trust)
+
+    def _other(self, caller: Caller, planes: Sequence[Node]) -> Trust:
+        """Return what somebody who is not the administrator shows; one of `planes` gives pods their tokens."""
+        match caller:
+            case Caller.STRANGER:
+                return self._foreign
+            case Caller.POD:
+                return Trust(ca=self.pki.ca_path, token=account_token(self.api(planes)))
+        return Trust(ca=self.pki.ca_path)
+
+
+def account_token(api: Api) -> str:
+    """Return what a kubelet mounts into pods of the default namespace: a token of their account, for ten minutes.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/
+    """
+    wanted = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}}
+    said = api.request("POST", f"{api.path('ServiceAccount', 'default', 'default')}/token", body=wanted)
+    return str(json.loads(said)["status"]["token"])
 
 
 def targets_of(nodes: Sequence[Node]) -> tuple[Target, ...]:
     """Return where the API servers of nodes answer."""
     return tuple((str(node.address), API_PORT) for node in nodes)
+
+
+def checked_targets_of(nodes: Sequence[Node]) -> tuple[Target, ...]:
+    """Return ways to the API that lead past a server that hangs: the proxies of these nodes, then as `targets_of`."""
+    proxies = ((str(node.address), PROXY_PORT) for node in nodes) if len(nodes) > 1 else ()
+    return (*proxies, *targets_of(nodes))
 
 
 def namespace(client: Spawner) -> str | None:
@@ -108,5 +142,6 @@ def _url(node: Node, port: int, path: str) -> str:
     return f"https://{url_host(node.address)}:{port}{path}"
 
 
-def _pair(folder: Path, name: str) -> dict[str, Path]:
-    return {"cert": folder / f"{name}.crt", "key": folder / f"{name}.key"}
+def _shown(ca: Path, folder: Path, name: str) -> Trust:
+    """Return the trust in an authority of one who shows a certificate."""
+    return Trust(ca=ca, cert=folder / f"{name}.crt", key=folder / f"{name}.key")

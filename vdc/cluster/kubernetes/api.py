@@ -17,6 +17,10 @@ Manifest = Mapping[str, Any]
 """An object of the Kubernetes API."""
 
 
+RECORDED_SYSCTLS = tuple(f"net.ipv4.conf.*.{name}" for name in ("arp_ignore", "arp_announce", "rp_filter"))
+"""Kernel settings that kube-proxy and CNI plugins have changed behind an operator's back, of every interface."""
+
+
 class Component(StrEnum):
     """What runs on a node, by the name of its systemd unit."""
 
@@ -30,6 +34,15 @@ class Component(StrEnum):
     API_PROXY = "haproxy"
     DNS = "dnsmasq"
     AGENT = "vdc-agent"
+
+
+class Caller(StrEnum):
+    """As whom the cluster is asked."""
+
+    ADMIN = "its administrator"
+    NOBODY = "nobody, without any credential"
+    STRANGER = "one with a certificate for the administrator, of a foreign authority"
+    POD = "the account that pods have"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +72,8 @@ class Pod:
     address: str
     ready: bool
     restarts: int
+    waiting: str = ""
+    """Why the scheduler has found no node for it; empty where it has, or has not looked yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,15 +130,20 @@ class KubernetesCluster(Cluster, Protocol):
     def fetch(self, url: str, *, source: Pod | str, timeout: float = 10.0) -> Answer:
         """Get a URL over a new connection, from inside a pod or from the client outside of that name."""
 
-    def ask_api(self, path: str, *, via: str | None = None, proxied: bool = False, anonymous: bool = False) -> Answer:
-        """Get a path of the API as its administrator, or without any credential.
+    def ask_api(
+        self, path: str, *, via: str | None = None, proxied: bool = False, caller: Caller = Caller.ADMIN
+    ) -> Answer:
+        """Get a path of the API.
 
         `via` is a server: its API server, or with `proxied` the reverse proxy that it has for its own kubelet and
         pods, which chooses one of all API servers. Any status is an answer.
         """
 
-    def ask_kubelet(self, node: str, path: str, *, anonymous: bool = False) -> Answer:
-        """Get a path of a node's kubelet as an API server would, or without any credential."""
+    def ask_kubelet(self, node: str, path: str, *, caller: Caller = Caller.ADMIN) -> Answer:
+        """Get a path of a node's kubelet; the administrator does so with the credential that API servers have."""
+
+    def ask_etcd(self, server: str, *, caller: Caller = Caller.ADMIN) -> Answer:
+        """Get the health of the member of etcd on a control-plane node, over the port that API servers use."""
 
     def running(self, component: Component, server: str) -> bool:
         """Return whether a component runs on a server, as its systemd says."""
@@ -136,6 +156,9 @@ class KubernetesCluster(Cluster, Protocol):
 
     def sysctls(self, server: str, names: Sequence[str]) -> Mapping[str, str]:
         """Return kernel settings of a server; names may have `*` for an interface."""
+
+    def first_sysctls(self, server: str) -> Mapping[str, str]:
+        """Return `RECORDED_SYSCTLS` of a server as they were before the first component of this root disk started."""
 
     def join(self, machine: Machine) -> None:
         """Make a server a node, or a node again: it may be new, reimaged, or half-way there. Does not wait."""

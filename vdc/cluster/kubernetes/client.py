@@ -30,6 +30,7 @@ _GROUPS: Final = {
 _VERSIONS: Final = {kind: version for version, kinds in _GROUPS.items() for kind in kinds}
 
 NOT_FOUND: Final = 404
+CONFLICT: Final = 409
 
 
 class RefusedError(ClusterError):

@@ -9,7 +9,7 @@ from functools import partial
 from vdc.cluster.api import MemberState
 from vdc.cluster.kubernetes import guest, lifecycle, reading, serving, store
 from vdc.cluster.kubernetes.access import Access
-from vdc.cluster.kubernetes.api import Answer, Component, Manifest, NodeState, Pod
+from vdc.cluster.kubernetes.api import Answer, Caller, Component, Manifest, NodeState, Pod
 from vdc.cluster.kubernetes.client import Api
 from vdc.cluster.kubernetes.outside import ask
 from vdc.cluster.kubernetes.pods import fetch_in
@@ -159,22 +159,29 @@ class LiveKubernetes:
             timeout=patience,
         )
 
-    def ask_api(self, path: str, *, via: str | None = None, proxied: bool = False, anonymous: bool = False) -> Answer:
+    def ask_api(
+        self, path: str, *, via: str | None = None, proxied: bool = False, caller: Caller = Caller.ADMIN
+    ) -> Answer:
         """Get a path of the API."""
-        nodes = (self._node(via),) if via else self.spec.control_planes
+        planes = self.spec.control_planes
+        nodes = (self._node(via),) if via else planes
         port = PROXY_PORT if proxied else API_PORT
         refusals = []
         for node in nodes:
             try:
-                return self.access.ask(node, port, path, anonymous=anonymous)
+                return self.access.ask(node, port, path, caller=caller, planes=planes)
             except ClusterError as error:
                 refusals.append(error.message)
         raise ClusterError("; ".join(refusals))
 
-    def ask_kubelet(self, node: str, path: str, *, anonymous: bool = False) -> Answer:
+    def ask_kubelet(self, node: str, path: str, *, caller: Caller = Caller.ADMIN) -> Answer:
         """Get a path of a node's kubelet."""
-        plane = None if anonymous else self.spec.control_planes[0]
-        return self.access.ask_kubelet(self._node(node), KUBELET_PORT, path, plane=plane)
+        plane = self.spec.control_planes[0]
+        return self.access.ask_kubelet(self._node(node), KUBELET_PORT, path, caller=caller, plane=plane)
+
+    def ask_etcd(self, server: str, *, caller: Caller = Caller.ADMIN) -> Answer:
+        """Get the health of a member of etcd."""
+        return self.access.ask_etcd(self._node(server), caller=caller)
 
     def running(self, component: Component, server: str) -> bool:
         """Return whether a component runs on a server."""
@@ -191,9 +198,11 @@ class LiveKubernetes:
 
     def sysctls(self, server: str, names: Sequence[str]) -> Mapping[str, str]:
         """Return kernel settings of a server."""
-        said = self._dc.servers[server].run(["sh", "-s"], stdin=guest.sysctls_script(names)).stdout
-        pairs = (line.partition("=") for line in said.splitlines())
-        return {name.replace("/", "."): value for name, _, value in pairs}
+        return self._settings(server, guest.sysctls_script(names))
+
+    def first_sysctls(self, server: str) -> Mapping[str, str]:
+        """Return kernel settings of a server as they were before the first component was started."""
+        return self._settings(server, guest.first_sysctls_script())
 
     def join(self, machine: Machine) -> None:
         """Make a server a node, or a node again."""
@@ -212,6 +221,11 @@ class LiveKubernetes:
         """Give a node whose server is lost a new root disk, and wait until it is Ready again."""
         lifecycle.replace_node(self._dc, self.access, name)
         self.wait_nodes_ready([name])
+
+    def _settings(self, server: str, script: str) -> Mapping[str, str]:
+        said = self._dc.servers[server].run(["sh", "-s"], stdin=script).stdout
+        pairs = (line.partition("=") for line in said.splitlines())
+        return {name.replace("/", "."): value for name, _, value in pairs}
 
     def _api(self, via: str | None = None) -> Api:
         return self.access.api((self._node(via),) if via else self.spec.control_planes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from vdc.cluster.kubernetes.paths import kubeconfig as kubeconfig_path
@@ -90,18 +90,19 @@ def audit_policy() -> str:
     )
 
 
-def encryption_config(secret: bytes) -> str:
-    """Return the configuration that keeps secrets encrypted in etcd (XSalsa20 and Poly1305) by a key of 32 bytes.
+def encryption_config(keys: Sequence[tuple[str, bytes]]) -> str:
+    """Return the configuration that keeps secrets encrypted in etcd (XSalsa20 and Poly1305) by keys of 32 bytes.
 
-    What was written without encryption is still read (https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/).
+    The first one encrypts; what others have encrypted is still read, and what was written without encryption
+    (https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/).
     """
-    keys = [{"name": "key1", "secret": base64.b64encode(secret).decode()}]
+    named = [{"name": name, "secret": base64.b64encode(secret).decode()} for name, secret in keys]
     return as_json(
         {
             "apiVersion": "apiserver.config.k8s.io/v1",
             "kind": "EncryptionConfiguration",
             "resources": [
-                {"resources": ["secrets"], "providers": [{"secretbox": {"keys": keys}}, {"identity": {}}]},
+                {"resources": ["secrets"], "providers": [{"secretbox": {"keys": named}}, {"identity": {}}]},
             ],
         }
     )

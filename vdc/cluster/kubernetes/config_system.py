@@ -127,10 +127,12 @@ def haproxy_config(cluster: ClusterSpec, node: Node) -> str:
     """Return the configuration of a node's reverse proxy: TCP to any API server that is ready.
 
     The loss of one takes its connections with it, so that watches move to another at once. Where none seems ready,
-    each is tried all the same: checks may fail because this node is slow. A single API server is not checked.
+    each is tried all the same: checks may fail because this node is slow. A single API server is not checked. What
+    lost its power ends no connection: the kernel does, when keepalives or data stay unanswered.
     """
     timing = timers(cluster.slowness)
     every, connect = round(1000 * timing.proxy_check), round(1000 * timing.proxy_connect)
+    idle = round(timing.proxy_keepalive)
     planes = cluster.control_planes
     single = f"server {planes[0].name} {_api(planes[0])}" if len(planes) == 1 else None
     servers = (
@@ -149,8 +151,8 @@ def haproxy_config(cluster: ClusterSpec, node: Node) -> str:
     http-check expect status 200
     option allbackups
     default-server check-ssl check-sni kubernetes verify required verifyhost kubernetes ca-file {PKI}/ca.crt \
-crt {PKI}/api-proxy.pem inter {every}ms fastinter {every // 2}ms downinter {every}ms fall 2 rise 1 \
-on-marked-down shutdown-sessions on-marked-up shutdown-backup-sessions
+crt {PKI}/api-proxy.pem inter {every}ms fastinter {every // 4}ms downinter {every // 2}ms fall 2 rise 1 \
+observe layer4 error-limit 1 on-error fastinter on-marked-down shutdown-sessions on-marked-up shutdown-backup-sessions
 """
     )
     lines = "\n".join(f"    {server}" for server in servers)
@@ -167,8 +169,8 @@ defaults
     timeout check {2 * every}ms
     timeout client 1h
     timeout server 1h
-    option clitcpka
-    option srvtcpka
+{_keepalive("clitcpka", idle)}
+{_keepalive("srvtcpka", idle)}
     option redispatch 1
     retries {max(2, len(planes))}
 
@@ -180,8 +182,17 @@ frontend local
 backend api
     log global
     balance roundrobin
+    default-server tcp-ut {2 * idle}s
 {checks}{lines}
 """
+
+
+def _keepalive(side: str, idle: int) -> str:
+    return f"""\
+    option {side}
+    {side}-idle {idle}s
+    {side}-intvl {idle // 3}s
+    {side}-cnt 3"""
 
 
 def _api(node: Node) -> str:

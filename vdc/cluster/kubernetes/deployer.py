@@ -9,17 +9,17 @@ from contextlib import suppress
 from dataclasses import replace
 
 from vdc.cluster.clients import check_reachable
-from vdc.cluster.kubernetes.access import Access, targets_of
+from vdc.cluster.kubernetes.access import Access, checked_targets_of
 from vdc.cluster.kubernetes.cluster import LiveKubernetes
 from vdc.cluster.kubernetes.config_control import kubeconfig_inline
 from vdc.cluster.kubernetes.installing import Installer
-from vdc.cluster.kubernetes.lifecycle import strike_off
+from vdc.cluster.kubernetes.lifecycle import dismiss, forget
 from vdc.cluster.kubernetes.record import Record, directory
-from vdc.cluster.kubernetes.steps import STEPS, Work
+from vdc.cluster.kubernetes.steps import STEPS, Work, perform, work_on
 from vdc.cluster.kubernetes.timers import timers
 from vdc.cluster.kubernetes.versions import check_versions
 from vdc.datacenter.api import DataCenter
-from vdc.errors import ClusterError, CommandError, InputError, VdcError, WaitTimeout
+from vdc.errors import ClusterError, CommandError, InputError, VdcError
 from vdc.host.forward import Target
 from vdc.model.releases import release
 from vdc.model.topology import Topology
@@ -61,19 +61,25 @@ class KubernetesDeployer:
         live = LiveKubernetes(dc, access)
         names = frozenset(node.name for node in cluster.nodes)
         with dc.steps.step("deploy Kubernetes"):
-            if record.joined >= names and installer.running(cluster.nodes) >= names:
+            work = _founding(work_on(installer, record, cluster.nodes))
+            record = work.record
+            if record.joined >= names and not work.nodes:
                 with dc.steps.step("wait until Kubernetes serves"):
                     live.wait_serving()
                 return live
             record.save(dc)
             try:
-                _do(Work(installer=installer, joined=record.joined))
+                perform(work, STEPS)
             except VdcError as error:
                 if not retain:
                     _take_back(installer, record, error)
                 raise
-        replace(record, joined=record.joined | names).save(dc)
+        Record.load(dc).with_joined(names).save(dc)
         return live
+
+    def begun(self, dc: DataCenter) -> bool:
+        """Return whether there is a Kubernetes, or a part of one."""
+        return bool(Record.load(dc).name)
 
     def attach(self, dc: DataCenter) -> LiveKubernetes:
         """Return the handle of the deployed cluster; raises ClusterError where there is none."""
@@ -93,19 +99,8 @@ def admin_kubeconfig(dc: DataCenter, *, server: str) -> str:
 
 
 def api_targets(dc: DataCenter) -> tuple[Target, ...]:
-    """Return where the API servers answer. Raises ClusterError: no Kubernetes is deployed."""
-    return targets_of(_deployed(dc).cluster(dc).control_planes)
-
-
-def _do(work: Work) -> None:
-    for name, action in STEPS:
-        with work.installer.dc.steps.step(name):
-            try:
-                action(work)
-            except WaitTimeout as error:
-                raise WaitTimeout(
-                    f"{error.what}, in the step “{name}”", deadline=error.deadline, last=error.last, log=error.log
-                ) from error
+    """Return ways from outside to an API server that is ready. Raises ClusterError: no Kubernetes is deployed."""
+    return checked_targets_of(_deployed(dc).cluster(dc).control_planes)
 
 
 def _take_back(installer: Installer, record: Record, error: VdcError) -> None:
@@ -115,11 +110,12 @@ def _take_back(installer: Installer, record: Record, error: VdcError) -> None:
         return
     try:
         with installer.dc.steps.step("take back what was installed"):
-            if record.joined:
-                there = [node for node in installer.cluster.nodes if node not in fresh]
-                for node in fresh:
-                    strike_off(installer.access, node, replace(installer.cluster, nodes=tuple(there)))
+            others = [node for node in installer.cluster.nodes if node not in fresh]
+            for node in fresh if record.joined else ():
+                dismiss(installer, node, others)
             installer.tear_down(fresh)
+            for node in fresh if record.joined else ():
+                forget(installer, node, others)
         if not record.joined:
             shutil.rmtree(directory(installer.dc))
         error.add_note("what was installed was taken back; --retain keeps it")
@@ -127,10 +123,17 @@ def _take_back(installer: Installer, record: Record, error: VdcError) -> None:
         error.add_note(f"not all that was installed could be taken back: {second.message}")
 
 
+def _founding(work: Work) -> Work:
+    """Return work that founds an etcd anew, where the first one was taken back, but not its record."""
+    if work.record.joined or any(seen.data for seen in work.seen.values()):
+        return work
+    return replace(work, record=replace(work.record, founded=False))
+
+
 def _begun(dc: DataCenter) -> Record:
     """Return the record of a cluster that is there, perhaps half-way, or that is to be."""
     record = Record.load(dc)
-    return record if record.name else Record(name=dc.name, versions=_versions(dc))
+    return record if record.name else Record(name=dc.name, slowness=dc.slowness, versions=_versions(dc))
 
 
 def _deployed(dc: DataCenter) -> Record:

@@ -10,6 +10,7 @@ from typing import Final
 from vdc.cluster.kubernetes.api import Manifest
 from vdc.cluster.kubernetes.client import NOT_FOUND, Api, RefusedError
 from vdc.cluster.kubernetes.spec import Version
+from vdc.errors import ClusterError
 from vdc.wait import NotYet, wait_for
 
 _TOO_MANY: Final = 429
@@ -20,13 +21,20 @@ def drain(api: Api, name: str, *, version: Version, timeout: float) -> None:
     """Cordon a node and evict its pods, but for those of DaemonSets; return when they are gone.
 
     Raises:
-        WaitTimeout: naming the pods that stay.
-        ClusterError: the API does not answer.
+        WaitTimeout: naming the pods that stay, or the last error of the API.
+        ClusterError: the API does not answer when the node is to be cordoned.
     """
     unschedulable = {"spec": {"unschedulable": True}}
     api.request("PATCH", f"/api/v1/nodes/{name}", body=unschedulable, content="application/merge-patch+json")
 
     def gone() -> None:
+        # an API server that goes away meanwhile, or answers too late, is no reason to leave it half drained
+        try:
+            evicted()
+        except ClusterError as error:
+            raise NotYet(error.message) from error
+
+    def evicted() -> None:
         found = api.get("/api/v1/pods", fieldSelector=f"spec.nodeName={name}")["items"]
         if left := [each for each in found if _leaves(each)]:
             for each in left:

@@ -30,6 +30,7 @@ from vdc.cluster.kubernetes.paths import (
     CNI_CONFIG,
     CONFIG,
     ETCD,
+    FIRST_MEMBERS,
     PKI,
     REGISTRIES,
     RESOLV_CONF,
@@ -43,7 +44,6 @@ from vdc.cluster.kubernetes.spec import ClusterSpec, Node
 from vdc.cluster.kubernetes.units import unit_files, units
 
 SYSCTLS: Final = "/etc/sysctl.d/95-kubernetes.conf"
-_INITIAL: Final = f"{ETCD}/initial.env"
 _API_PROXY_PEM: Final = f"{PKI}/api-proxy.pem"
 _CONTAINERD: Final = "/etc/containerd/config.toml"
 _CNI: Final = f"{CNI_CONFIG}/10-pods.conflist"
@@ -167,7 +167,7 @@ def _control_files(cluster: ClusterSpec, credentials: NodeCredentials, *, joinin
     member = credentials.leaves["etcd-member"]
     initial = "".join(f"{name}={value}\n" for name, value in initial_members(cluster, joining=joining).items())
     return {
-        _INITIAL: initial,
+        FIRST_MEMBERS: initial,
         f"{ETCD}/ca.crt": credentials.trusted["etcd"],
         f"{ETCD}/member.crt": member.cert_pem,
         f"{ETCD}/member.key": member.key_pem,
@@ -175,7 +175,7 @@ def _control_files(cluster: ClusterSpec, credentials: NodeCredentials, *, joinin
         f"{PKI}/sa.pub": credentials.service_account_public,
         key("sa"): credentials.service_account_key,
         f"{CONFIG}/audit-policy.json": audit_policy(),
-        f"{CONFIG}/encryption.json": encryption_config(credentials.encryption_key),
+        f"{CONFIG}/encryption.json": encryption_config(credentials.encryption_keys),
         f"{CONFIG}/scheduler.json": scheduler_config(cluster),
     }
 

@@ -43,6 +43,10 @@ _IDLE: Final = (
 )
 """Controllers for what no cluster of ours has: clouds, metrics, quotas, signing requests. From 1.28 on these are
 aliases of longer names."""
+_TOKENS: Final = "serviceaccount-token"
+_TOKENS_ON_DEMAND: Final = 24
+"""Up to the minor before, every service account gets a secret with a token from its controller, a hundred writes when a
+cluster begins, though pods get theirs from the API server (KEP-1205); from here on only who asks for one (KEP-2799)."""
 
 Flags = Mapping[str, str]
 
@@ -53,6 +57,11 @@ _QUIET: Final[Flags] = {
     # each kind of object has a cache, which wakes up once a second: more than half of what an idle API server does
     "watch-cache": "false",
 }
+
+
+_GROUPS: Final = ("api/beta=false", "discovery.k8s.io/v1beta1=true", "policy/v1beta1=true")
+"""The API of 1.20 without what is beta, but for the groups that its controllers, scheduler and kube-proxy ask for. From
+1.24 on, new betas are off anyway."""
 
 
 def api_server(cluster: ClusterSpec, node: Node) -> tuple[str, ...]:
@@ -98,7 +107,25 @@ def api_server(cluster: ClusterSpec, node: Node) -> tuple[str, ...]:
         "tls-cert-file": certificate("apiserver"),
         "tls-private-key-file": key("apiserver"),
     }
-    return _line("kube-apiserver", {**flags, **(_QUIET if timing.lean else {})})
+    return _line("kube-apiserver", {**flags, **(_quiet(cluster) if timing.lean else {})})
+
+
+def signs_tokens(cluster: ClusterSpec) -> bool:
+    """Return whether the controller runs that puts tokens into secrets of service accounts."""
+    return not timers(cluster.slowness).lean or minor(cluster.version) >= _TOKENS_ON_DEMAND
+
+
+def _idle(cluster: ClusterSpec) -> tuple[str, ...]:
+    return _IDLE if signs_tokens(cluster) else tuple(sorted([*_IDLE, _TOKENS]))
+
+
+def _quiet(cluster: ClusterSpec) -> Flags:
+    # each kind has connections and codecs of its own: without these, starting takes a quarter less of CPU and memory
+    if minor(cluster.version) >= 21:
+        return _QUIET
+    # with that gate, which is on from 1.21, tokens of pods are not in secrets
+    tokens = {"feature-gates": "BoundServiceAccountTokenVolume=true"}
+    return {**_QUIET, **tokens, "runtime-config": ",".join(_GROUPS)}
 
 
 def controller_manager(cluster: ClusterSpec) -> tuple[str, ...]:
@@ -124,7 +151,7 @@ def controller_manager(cluster: ClusterSpec) -> tuple[str, ...]:
         **_no_insecure_port(cluster),
     }
     if timing.lean:
-        flags["controllers"] = ",".join(["*", *(f"-{name}" for name in _IDLE)])
+        flags["controllers"] = ",".join(["*", *(f"-{name}" for name in _idle(cluster))])
     return _line("kube-controller-manager", flags)
 
 
@@ -200,6 +227,7 @@ def etcd(cluster: ClusterSpec, node: Node) -> tuple[str, ...]:
         "listen-metrics-urls": ETCD_METRICS,
         "heartbeat-interval": str(round(1000 * timing.etcd_heartbeat)),
         "election-timeout": str(round(1000 * timing.etcd_election)),
+        **({"backend-batch-interval": go_duration(timing.store_commit)} if timing.lean else {}),
         "quota-backend-bytes": str(512 * 1024 * 1024),
         "snapshot-count": "10000",
         "logger": "zap",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from vdc.cluster.kubernetes.outside import Trust, ask
 from vdc.cluster.kubernetes.paths import url_host
 from vdc.cluster.kubernetes.spec import Node
 from vdc.errors import ClusterError
+
+NO_LEADER: Final = "0"
+"""The leader that a member has which knows of none."""
 
 _OK: Final = 200
 
@@ -27,6 +31,16 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A member as the others know it; it has no name before it has first started. A learner has no vote."""
+
+    id: str
+    url: str
+    name: str
+    learner: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Members:
     """Asks members from the namespace of a client; each call raises ClusterError. `timeout` in seconds."""
 
@@ -39,29 +53,59 @@ class Members:
         said = self._ask(node, "maintenance/status", {})
         return Status(
             member=said["header"]["member_id"],
-            leader=said.get("leader", "0"),
+            leader=said.get("leader", NO_LEADER),
             version=said.get("version", "?"),
             errors=tuple(said.get("errors", ())),
         )
 
-    def ids(self, via: Sequence[Node]) -> Mapping[str, str]:
-        """Return the members by the peer URL that each has; the first of `via` that answers is asked."""
-        members = self._any(via, "cluster/member/list", {})["members"]
-        return {url: each["ID"] for each in members for url in each.get("peerURLs", ())}
+    def list(self, via: Sequence[Node]) -> tuple[Member, ...]:
+        """Return the members that there are, as the first of `via` that knows a leader has them."""
+        said = self._ask(self._leading(via), "cluster/member/list", {})
+        return tuple(
+            Member(
+                id=each["ID"],
+                url=each["peerURLs"][0],
+                name=each.get("name", ""),
+                learner=each.get("isLearner", False),
+            )
+            for each in said["members"]
+        )
 
-    def add(self, node: Node, via: Sequence[Node]) -> None:
-        """Tell the members that there is to be one on `node`."""
-        self._any(via, "cluster/member/add", {"peerURLs": [peer_url(node)]})
+    def add_learner(self, node: Node, via: Sequence[Node]) -> None:
+        """Tell the members that there is to be one on `node`, without a vote until it is promoted.
+
+        https://etcd.io/docs/v3.4/learning/design-learner/
+        """
+        self._change(via, "cluster/member/add", {"peerURLs": [peer_url(node)], "isLearner": True})
+
+    def promote(self, member: str, via: Sequence[Node]) -> None:
+        """Give a learner, by its id, a vote. Raises ClusterError, too, while it lacks much of what the others have."""
+        self._change(via, "cluster/member/promote", {"ID": member})
 
     def remove(self, member: str, via: Sequence[Node]) -> None:
         """Tell the members that one of them, by its id, is gone for good."""
-        self._any(via, "cluster/member/remove", {"ID": member})
+        self._change(via, "cluster/member/remove", {"ID": member})
 
-    def _any(self, via: Sequence[Node], path: str, question: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    def move_leader(self, leader: Node, member: str) -> None:
+        """Let the leader, which is on a node, hand over to another member, by its id."""
+        self._ask(leader, "maintenance/transfer-leadership", {"targetID": member})
+
+    def read(self, node: Node) -> None:
+        """Read linearizably through the member on a node: it has all that the others have by then."""
+        self._ask(node, "kv/range", {"key": base64.b64encode(b"vdc").decode()})
+
+    def _change(self, via: Sequence[Node], path: str, question: Mapping[str, Any]) -> None:
+        """Ask once: who asks for a change again must first see whether it was made."""
+        self._ask(self._leading(via), path, question)
+
+    def _leading(self, via: Sequence[Node]) -> Node:
+        """Return the first of nodes whose member knows a leader."""
         errors = []
         for node in via:
             try:
-                return self._ask(node, path, question)
+                if self.status(node).leader != NO_LEADER:
+                    return node
+                errors.append(f"etcd on {node.name} knows no leader")
             except ClusterError as error:
                 errors.append(error.message)
         raise ClusterError(f"no member of etcd answers: {'; '.join(errors) or 'there is none'}")

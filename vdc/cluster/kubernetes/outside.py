@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,11 +15,12 @@ from vdc.host import namespaces
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
-    """Whom a client believes, and as whom it shows itself: without `cert` and `key` it is nobody."""
+    """Whom a client believes, and as whom it shows itself: without `cert` and `key`, or a `token`, it is nobody."""
 
     ca: Path
     cert: Path | None = None
     key: Path | None = None
+    token: str = field(default="", repr=False)
 
     def context(self) -> ssl.SSLContext:
         """Return it as TLS wants it."""
@@ -49,6 +50,8 @@ def ask(
     place, method = urlsplit(url), "GET" if body is None else "POST"
     host, target = place.hostname or "", f"{place.path or '/'}{'?' + place.query if place.query else ''}"
 
+    headers = {"Authorization": f"Bearer {trust.token}"} if trust is not None and trust.token else {}
+
     def connected() -> http.client.HTTPConnection:
         """A socket stays where it was made, so only this needs the namespace."""
         connection = http.client.HTTPConnection(host, place.port, timeout=timeout)
@@ -60,7 +63,7 @@ def ask(
     try:
         connection = connected() if netns is None else namespaces.inside(netns, connected)
         try:
-            connection.request(method, target, body=body)
+            connection.request(method, target, body=body, headers=headers)
             response = connection.getresponse()
             return Answer(status=response.status, body=response.read().decode(errors="replace"))
         finally:

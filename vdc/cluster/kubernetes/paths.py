@@ -11,6 +11,8 @@ PKI: Final = f"{CONFIG}/pki"
 ETCD: Final = f"{CONFIG}/etcd"
 UNITS: Final = "/etc/systemd/system"
 
+FIRST_MEMBERS: Final = f"{ETCD}/initial.env"
+"""Environment of etcd that a member reads while it keeps nothing: which members there are when it begins."""
 ETCD_DATA: Final = "/data/etcd"
 VOLUMES: Final = "/data/volumes"
 """Local persistent volumes are folders below it."""

@@ -4,28 +4,32 @@ Three authorities (https://kubernetes.io/docs/setup/best-practices/certificates/
 front proxy (the API server towards extension API servers). Their private keys never leave the harness. What a component
 may do follows from its certificate: the common name is its user, organisations are its groups.
 
-Rotation. Leaf credentials: `rotate`, then deploy again. An authority, in three rounds with a deployment after each:
-`introduce` a successor, which everybody trusts from then on beside the old one; `succeed`, from when on it issues
-everybody's credentials; `retire` the old one. Nothing is refused in between.
+Rotation. Leaf credentials: `rotate`, then deploy again. An authority, or a key that all share, in three rounds with a
+deployment after each: `introduce` a successor, which everybody knows from then on beside the old one; `succeed`, from
+when on it is the one in use; `retire` the old one. Nothing is refused in between. `phase` tells how far that is.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from vdc.cluster.etcd_config import addresses
+from vdc.cluster.kubernetes.keys import Phase, encryption_keys, named_secret, public_key, signing_keys
 from vdc.cluster.kubernetes.spec import ClusterSpec, Node
 from vdc.cluster.pki import Authority, Credential, Subject, Usage, write_text
+from vdc.host.locks import exclusive
 
 AUTHORITIES: Final = ("kubernetes", "etcd", "front-proxy")
+SERVICE_ACCOUNTS: Final = "service-accounts"
+"""The key that signs the tokens of service accounts."""
+SECRETS: Final = "secrets"
+"""The key that encrypts secrets at rest."""
+KEYS: Final = (SERVICE_ACCOUNTS, SECRETS)
 ADMINISTRATORS: Final = "system:masters"
 """The group that may do all, whatever RBAC says (https://kubernetes.io/docs/reference/access-authn-authz/rbac/)."""
 AGENTS: Final = "vdc:agents"
@@ -54,14 +58,15 @@ class Leaf:
 class NodeCredentials:
     """All that a node gets, as PEM texts; `trusted` are the certificates of each authority.
 
-    `encryption_key` (32 bytes) and the key pair of service accounts are those of the cluster, and empty for a worker.
+    What follows is the cluster's, and empty for a worker. `service_account_public` are the keys that tokens may be
+    signed with. Of `encryption_keys`, each a name and 32 bytes, the first one encrypts, and all decrypt.
     """
 
     trusted: Mapping[str, str]
     leaves: Mapping[str, Credential]
     service_account_key: str = ""
     service_account_public: str = ""
-    encryption_key: bytes = b""
+    encryption_keys: tuple[tuple[str, bytes], ...] = ()
 
 
 def leaves(cluster: ClusterSpec, node: Node) -> tuple[Leaf, ...]:
@@ -123,13 +128,17 @@ class Pki:
 
     def __init__(self, directory: Path, *, name: str) -> None:
         self._directory = directory
-        self._authorities = {
-            each: Authority.load_or_create(directory / each, name=f"{name} {each}") for each in AUTHORITIES
-        }
         self._name = name
-        # made here, since nodes may be asked for at the same time
-        self._service_accounts = _service_accounts(directory / "sa.key")
-        self._encryption_key = _encryption_key(directory / "encryption.key")
+        self._keys = {SERVICE_ACCOUNTS: signing_keys(directory), SECRETS: encryption_keys(directory)}
+        # made here, since nodes may be asked for at the same time, and once, though several processes may come first
+        with _locked(directory):
+            for each in AUTHORITIES:
+                _finish_succession(directory / each)
+            self._authorities = {
+                each: Authority.load_or_create(directory / each, name=f"{name} {each}") for each in AUTHORITIES
+            }
+            for keys in self._keys.values():
+                keys.ensure()
 
     @property
     def ca_path(self) -> Path:
@@ -168,13 +177,13 @@ class Pki:
         trusted = {each: self.trusted(each) for each in AUTHORITIES}
         if not node.control_plane:
             return NodeCredentials(trusted=trusted, leaves=MappingProxyType(own))
-        private, public = self._service_accounts
+        private = self._keys[SERVICE_ACCOUNTS].texts
         return NodeCredentials(
             trusted=trusted,
             leaves=MappingProxyType(own),
-            service_account_key=private,
-            service_account_public=public,
-            encryption_key=self._encryption_key,
+            service_account_key=private[0],
+            service_account_public="".join(map(public_key, private)),
+            encryption_keys=tuple(map(named_secret, self._keys[SECRETS].texts)),
         )
 
     def rotate(self, node: Node, names: Iterable[str] | None = None) -> None:
@@ -183,58 +192,70 @@ class Pki:
         for name in names if names is not None else {path.stem for path in folder.glob("*.crt")}:
             (folder / f"{name}.crt").unlink(missing_ok=True)
 
-    def introduce(self, authority: str) -> None:
-        """Make a successor of an authority: from the next deployment on everybody trusts both."""
-        folder = self._directory / authority
-        if not (folder / f"{_SUCCESSOR}.crt").exists():
-            Authority.create(f"{self._name} {authority}").credential.save(folder, _SUCCESSOR)
+    def phase(self, what: str) -> Phase:
+        """Return how far the succession of an authority, or of a key, is."""
+        if what in self._keys:
+            return self._keys[what].phase
+        folder = self._directory / what
+        if (folder / f"{_SUCCESSOR}.crt").exists():
+            return Phase.INTRODUCED
+        return Phase.SUCCEEDED if (folder / f"{_PREDECESSOR}.crt").exists() else Phase.SETTLED
 
-    def succeed(self, authority: str) -> None:
-        """Let the successor of an authority issue everybody's credentials at the next deployment; both are trusted.
+    def introduce(self, what: str) -> None:
+        """Make a successor of an authority or key: from the next deployment on everybody knows both."""
+        if what in self._keys:
+            self._keys[what].introduce()
+        elif self.phase(what) is Phase.SETTLED:
+            Authority.create(f"{self._name} {what}").credential.save(self._directory / what, _SUCCESSOR)
 
-        Raises FileNotFoundError: it has none.
+    def succeed(self, what: str) -> None:
+        """Let the successor be the one in use, from the next deployment on; both are known.
+
+        Raises FileNotFoundError: there is none.
         """
-        folder = self._directory / authority
-        new = Credential.load(folder, _SUCCESSOR)
-        self._authorities[authority].credential.save(folder, _PREDECESSOR)
-        self._authorities[authority] = Authority(credential=new)
-        new.save(folder, "ca")
-        _remove(folder, _SUCCESSOR)
+        if what in self._keys:
+            self._keys[what].succeed()
+            return
+        folder = self._directory / what
+        Credential.load(folder, _SUCCESSOR)
+        self._authorities[what].credential.save(folder, _PREDECESSOR)
+        _finish_succession(folder)
+        self._authorities[what] = Authority.load_or_create(folder)
 
-    def retire(self, authority: str) -> None:
-        """Trust the predecessor of an authority no longer, from the next deployment on."""
-        _remove(self._directory / authority, _PREDECESSOR)
+    def retire(self, what: str) -> None:
+        """Know the predecessor no longer, from the next deployment on."""
+        if what in self._keys:
+            self._keys[what].retire()
+        else:
+            _remove(self._directory / what, _PREDECESSOR)
 
     def _credential(self, folder: Path, leaf: Leaf) -> Credential:
         authority = self._authorities[leaf.authority]
-        try:
-            kept = Credential.load(folder, leaf.name)
-            if authority.has_issued(kept, leaf.subject):
-                return kept
-        except (FileNotFoundError, ValueError):
-            pass
-        issued = authority.issue_to(leaf.subject)
-        issued.save(folder, leaf.name)
-        return issued
+        # of two who find none, the second one would else replace what the first one shows already
+        with _locked(folder):
+            try:
+                kept = Credential.load(folder, leaf.name)
+                if authority.has_issued(kept, leaf.subject):
+                    return kept
+            except (FileNotFoundError, ValueError):
+                pass
+            issued = authority.issue_to(leaf.subject)
+            issued.save(folder, leaf.name)
+            return issued
 
 
-def _service_accounts(path: Path) -> tuple[str, str]:
-    """Return the key pair that signs the tokens of service accounts."""
-    if not path.exists():
-        key = ec.generate_private_key(ec.SECP256R1())
-        encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-        write_text(path, key.private_bytes(encoding, form, serialization.NoEncryption()).decode(), mode=0o600)
-    private = path.read_text("ascii")
-    public = serialization.load_pem_private_key(private.encode(), password=None).public_key()
-    text = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return private, text.decode()
+def _locked(folder: Path) -> AbstractContextManager[None]:
+    """Return what keeps other processes and threads out of a folder, which is made."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return exclusive(folder / ".lock")
 
 
-def _encryption_key(path: Path) -> bytes:
-    """Return the key that secrets are encrypted with in etcd."""
-    if not path.exists():
-        write_text(path, secrets.token_hex(32), mode=0o600)
-    return bytes.fromhex(path.read_text("ascii"))
+def _finish_succession(folder: Path) -> None:
+    """Put the successor in its predecessor's place, which is kept beside it already; another process may be at it."""
+    if (folder / f"{_PREDECESSOR}.crt").exists():
+        with suppress(FileNotFoundError):
+            Credential.load(folder, _SUCCESSOR).save(folder, "ca")
+            _remove(folder, _SUCCESSOR)
 
 
 def _remove(folder: Path, name: str) -> None:

@@ -33,6 +33,7 @@ def pod(found: Manifest) -> Pod:
     """Return a Pod as scenarios know it."""
     metadata, status = found["metadata"], found.get("status", {})
     deleted = "deletionTimestamp" in metadata
+    scheduled = condition(found, "PodScheduled")
     return Pod(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -41,6 +42,7 @@ def pod(found: Manifest) -> Pod:
         address=status.get("podIP", ""),
         ready=condition(found, "Ready")["status"] == "True" and not deleted,
         restarts=sum(each["restartCount"] for each in status.get("containerStatuses", ())),
+        waiting=scheduled.get("message", "") if scheduled["status"] == "False" else "",
     )
 
 

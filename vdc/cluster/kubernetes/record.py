@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final, Self
@@ -21,13 +21,19 @@ _FILE: Final = "cluster.json"
 class Record:
     """What became of servers: `joined` were nodes once, `promoted` and `removed` are what somebody made of them.
 
-    `name` is the cluster's, which forks of its data centre keep; `versions` are of the release that was deployed.
+    `name` is the cluster's, which forks of its data centre keep; `versions` are of the release that was deployed. From
+    when it is `founded`, members of etcd join those that there are. `changing` are servers that something was begun
+    with and is not known to be done: who comes next takes care of them. `slowness` is what its timers follow from:
+    that of the host when it was begun, since all that runs would start again with others. Older records have none.
     """
 
     name: str = ""
+    slowness: float | None = None
+    founded: bool = False
     joined: frozenset[str] = frozenset()
     promoted: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
+    changing: frozenset[str] = frozenset()
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -39,9 +45,12 @@ class Record:
             return cls()
         return cls(
             name=kept["name"],
+            slowness=kept.get("slowness"),
+            founded=kept.get("founded", bool(kept["joined"])),
             joined=frozenset(kept["joined"]),
             promoted=frozenset(kept["promoted"]),
             removed=frozenset(kept["removed"]),
+            changing=frozenset(kept.get("changing", ())),
             versions=kept["versions"],
         )
 
@@ -53,20 +62,30 @@ class Record:
         draft.write_text(json.dumps(asdict(self), default=sorted, indent=1) + "\n", encoding="utf-8")
         draft.replace(path)
 
-    def with_joined(self, name: str) -> Self:
-        """Return it with a server that is a node now."""
-        return replace(self, joined=self.joined | {name}, removed=self.removed - {name})
+    def beginning(self, name: str) -> Self:
+        """Return it with a server that is to be a node, or to be another one, or none any more."""
+        return replace(self, changing=self.changing | {name}, removed=self.removed - {name})
+
+    def with_joined(self, names: Iterable[str]) -> Self:
+        """Return it with servers that are nodes now."""
+        there = frozenset(names)
+        return replace(self, joined=self.joined | there, changing=self.changing - there)
 
     def without(self, name: str) -> Self:
         """Return it with a server that is none any more."""
         return replace(
-            self, joined=self.joined - {name}, promoted=self.promoted - {name}, removed=self.removed | {name}
+            self,
+            joined=self.joined - {name},
+            promoted=self.promoted - {name},
+            removed=self.removed | {name},
+            changing=self.changing - {name},
         )
 
     def cluster(self, dc: DataCenter) -> ClusterSpec:
         """Return the cluster that there is to be."""
+        slowness = dc.slowness if self.slowness is None else self.slowness
         whole = cluster_spec(
-            dc.topology, name=self.name, versions=self.versions, slowness=dc.slowness, promoted=self.promoted
+            dc.topology, name=self.name, versions=self.versions, slowness=slowness, promoted=self.promoted
         )
         nodes = tuple(node for node in whole.nodes if node.name not in self.removed)
         return replace(whole, nodes=nodes)

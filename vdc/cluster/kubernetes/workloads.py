@@ -1,7 +1,8 @@
 """What scenarios and tests run on a cluster: manifests as pure functions, the same for Kubernetes 1.20 and later.
 
 Every function returns all that its workload needs, its namespace first, so that `cluster.apply(*web("a", replicas=2))`
-suffices. Pods have the label `app: NAME`. They run on every node, also on control planes, and need no registry.
+suffices. Pods have the label `app: NAME`. They run on every node, also on control planes, and need no registry. Of
+taints they tolerate those of control planes alone, so that they leave a node that is drained.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any, Final, Literal
 from vdc.cluster.kubernetes.api import Manifest
 from vdc.cluster.kubernetes.paths import VOLUMES
 from vdc.cluster.kubernetes.timers import timers
+from vdc.cluster.kubernetes.versions import minor, taint_keys
+from vdc.model.release import SUPPORTED_KUBERNETES
 
 NAMESPACE: Final = "vdc"
 """All workloads live in it."""
@@ -27,6 +30,7 @@ READY_FILE: Final = "/tmp/ready"  # noqa: S108 - in a container that nobody shar
 READY_PATH: Final = "/ready"
 """What its probe asks for: found while that file is there."""
 
+_TAINTS: Final = taint_keys(minor(SUPPORTED_KUBERNETES[0]))
 _PAGES: Final = "/tmp/www"  # noqa: S108 - in a container that nobody shares
 _ZONE: Final = "topology.kubernetes.io/zone"
 _HOSTNAME: Final = "kubernetes.io/hostname"
@@ -193,7 +197,7 @@ def _template(
     }
     spec = {
         "containers": [main],
-        "tolerations": [{"operator": "Exists"}],
+        "tolerations": [{"key": name, "operator": "Exists"} for name in _TAINTS],
         "terminationGracePeriodSeconds": 1,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
