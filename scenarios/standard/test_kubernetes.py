@@ -1,41 +1,45 @@
-"""An ordinary day of Kubernetes: its nodes, its API, its volumes, and a minute in which nothing happens."""
+"""A quiet minute of Kubernetes: everything is asked and reached, and nothing changes.
 
-import uuid
+All scenarios here take `quiet`, a time that begins when all pods run. They may ask whatever they like, and write
+nothing: the last one finds out what has changed since.
+"""
+
 from ipaddress import ip_address
 
 import pytest
 
-from vdc.cluster.kubernetes.api import Component, KubernetesCluster
-from vdc.cluster.kubernetes.workloads import NAMESPACE, PORT, VOLUME, keeper, secret, web
+from vdc.cluster.kubernetes.api import Caller, KubernetesCluster
+from vdc.cluster.kubernetes.workloads import NAMESPACE, PORT, SERVICE_PORT
 from vdc.datacenter.api import DataCenter
-from vdc.datacenter.pace import deadline, lasting
-from vdc.faults import ComponentStopped, Inject
 from vdc.faults.selectors import rack_of
-from vdc.observe.idle import changes, states
-from vdc.observe.nodes import as_node, is_forbidden, node_differences, wait_kubelets, wait_proxies
-from vdc.observe.pods import Page, kill, page_outside, read, running, wait_pods, web_on_every_node, write
-from vdc.wait import ticks
+from vdc.observe.idle import Quiet
+from vdc.observe.nodes import etcd_answers, node_differences, proxy_modes, wait_kubelets
+from vdc.observe.pods import (
+    Page,
+    ask_steadily,
+    page_outside,
+    pages,
+    service_url,
+    wait_all_answer,
+    wait_balanced,
+    wait_known,
+    wait_racks_answer,
+)
 
 pytestmark = pytest.mark.standard
 
-IDLE = 60.0
+QUIET = 60.0
 """Seconds. Controllers look at everything again every some ten seconds, kubelets report every ten."""
 
-FAILOVER = 30.0
-"""Seconds. A proxy asks every API server every few seconds, and gives one up that has failed some times in a row."""
+STEADY = 40
+"""Requests. Of a load balancer that loses one in ten, one set of 70 would go unnoticed."""
 
-BACK = 60.0
-"""Seconds. An API server that answers is taken again by every proxy once it has passed some of its questions."""
-
-OK, REFUSED = 200, {401, 403}
+OK, FORBIDDEN, REFUSED = 200, 403, {401, 403}
 
 SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
 
-MARK = "vdc.local/marked=yes"
-"""An annotation that means nothing."""
 
-
-def test_every_server_is_a_living_node_as_the_topology_says(kubernetes: KubernetesCluster) -> None:
+def test_every_server_is_a_living_node_as_the_topology_says(kubernetes: KubernetesCluster, quiet: Quiet) -> None:
     """All are Ready, with the name, version, zone and role they should have; there is no other, and kubelets answer."""
     kubernetes.wait_nodes_ready()
     wrong = node_differences(kubernetes)
@@ -43,79 +47,98 @@ def test_every_server_is_a_living_node_as_the_topology_says(kubernetes: Kubernet
     wait_kubelets(kubernetes)
 
 
-def test_a_pod_runs_on_every_node_and_answers(dc: DataCenter, kubernetes: KubernetesCluster) -> None:
-    """Each node has a pod, whose address is of the node's blocks, and which answers a client outside by its name."""
-    pods = web_on_every_node(kubernetes)
-    assert {pod.node for pod in pods} == set(kubernetes.node_names)
-    for pod in pods:
+def test_a_pod_on_every_node_answers_by_its_name(dc: DataCenter, kubernetes: KubernetesCluster, quiet: Quiet) -> None:
+    """Each node, control planes too, has a pod with an address of its blocks, which answers a client outside."""
+    assert {pod.node for pod in quiet.web} == set(kubernetes.node_names)
+    for pod in quiet.web:
         assert any(ip_address(pod.address) in block for block in dc.topology.server(pod.node).pods), f"{pod}"
         assert page_outside(kubernetes, f"http://{pod.address}:{PORT}/") == Page(pod.name, pod.node)
 
 
-def test_logs_are_read_and_commands_run_on_every_node(kubernetes: KubernetesCluster) -> None:
+def test_logs_are_read_and_commands_run_on_every_node(kubernetes: KubernetesCluster, quiet: Quiet) -> None:
     """Each pod's log tells that pod's name, and a command runs in that pod and in no other."""
-    for pod in web_on_every_node(kubernetes):
+    for pod in quiet.web:
         assert pod.name in kubernetes.logs(pod), f"the log of {pod.name} does not tell its name"
         ran_in = kubernetes.run_in(pod, ["hostname"]).strip()
         assert ran_in == pod.name, f"a command for {pod.name} ran in {ran_in}"
 
 
-def test_replicas_are_spread_over_the_racks(dc: DataCenter, kubernetes: KubernetesCluster) -> None:
-    """Of as many replicas as there are racks with nodes, each has a rack of its own."""
-    racks = {rack_of(dc, name) for name in kubernetes.node_names}
-    pods = running(kubernetes, *web("spread", replicas=len(racks)), app="spread", pods=len(racks))
-    assert {rack_of(dc, pod.node) for pod in pods} == racks, f"replicas are on {[pod.node for pod in pods]}"
-
-
-def test_nothing_changes_in_an_idle_minute(dc: DataCenter, kubernetes: KubernetesCluster) -> None:
-    """No object gets another version, no event happens, no pod and no unit restarts."""
-    web_on_every_node(kubernetes)
-    before = states(kubernetes)
-    for _ in ticks(1.0, duration=lasting(dc, IDLE)):
-        pass  # nothing is to happen
-    changed = changes(before, states(kubernetes))
-    assert not changed, "\n".join(changed)
-
-
-def test_the_anonymous_are_refused(kubernetes: KubernetesCluster) -> None:
-    """Every API server and every kubelet answers those it knows, and refuses those that show no certificate."""
+@pytest.mark.usefixtures("quiet")
+def test_only_those_get_in_who_may(kubernetes: KubernetesCluster) -> None:
+    """API servers, kubelets and etcd know their own, and refuse who shows no certificate or one of a foreign
+    authority. The account that pods have is known to API servers, and may read no secret.
+    """
     for server in kubernetes.members:
         assert kubernetes.ask_api(SECRETS, via=server).status == OK
-        assert kubernetes.ask_api(SECRETS, via=server, anonymous=True).status in REFUSED, f"API server of {server}"
+        known = kubernetes.ask_api("/api", via=server, caller=Caller.POD).status
+        assert known == OK, f"API server of {server} does not know pods: {known}"
+        assert kubernetes.ask_api(SECRETS, via=server, caller=Caller.POD).status == FORBIDDEN, "pods read secrets"
+        assert kubernetes.ask_etcd(server).status == OK
     for name in kubernetes.node_names:
         assert kubernetes.ask_kubelet(name, "/pods").status == OK
-        assert kubernetes.ask_kubelet(name, "/pods", anonymous=True).status in REFUSED, f"kubelet of {name}"
+    for caller in (Caller.NOBODY, Caller.STRANGER):
+        for server in kubernetes.members:
+            assert kubernetes.ask_api(SECRETS, via=server, caller=caller).status in REFUSED, f"API server of {server}"
+            assert not etcd_answers(kubernetes, server, caller=caller), f"etcd of {server} answers {caller}"
+        for name in kubernetes.node_names:
+            assert kubernetes.ask_kubelet(name, "/pods", caller=caller).status in REFUSED, f"kubelet of {name}"
 
 
-def test_a_node_may_change_itself_and_nothing_of_others(dc: DataCenter, kubernetes: KubernetesCluster) -> None:
-    """With the credential of its kubelet, a node changes itself, but no other, and reads no secret of other's pods."""
-    first, last = kubernetes.node_names[0], kubernetes.node_names[-1]
-    kubernetes.apply(*secret("hidden", text="a pod on another node may have it"))
-    for node, other in ((first, last), (last, first)):
-        done = as_node(dc, node, "annotate", "node", node, MARK, "--overwrite")
-        assert done.status == 0, f"{node} may not change itself: {done.stderr}"
-        for what in (("annotate", "node", other, MARK, "--overwrite"), ("get", "--raw", f"{SECRETS}/hidden")):
-            done = as_node(dc, node, *what)
-            assert is_forbidden(done), f"{node} may {' '.join(what)}: {done.stdout}{done.stderr}"
-
-
-def test_what_a_pod_wrote_to_its_volume_is_read_by_the_next(kubernetes: KubernetesCluster) -> None:
-    """The pod is killed, and another one, with another uid, finds on its volume what that one wrote."""
-    manifests, written = keeper("keeper", node=kubernetes.node_names[-1]), uuid.uuid4().hex
-    (before,) = running(kubernetes, *manifests, app="keeper", pods=1)
-    write(kubernetes, before, f"{VOLUME}/kept", written)
-    kill(kubernetes, before)
-    (after,) = wait_pods(kubernetes, "keeper", 1, unlike=before.uid)
-    assert read(kubernetes, after, f"{VOLUME}/kept") == written
-
-
-def test_the_api_answers_through_every_proxy_with_each_api_server_down_in_turn(
-    dc: DataCenter, kubernetes: KubernetesCluster, inject: Inject
+def test_pods_reach_one_another_within_and_across_racks(
+    dc: DataCenter, kubernetes: KubernetesCluster, quiet: Quiet
 ) -> None:
-    """While one of several is down no request fails; the loss of the only one is told, and all is well again after."""
-    assert kubernetes.members
-    wait_proxies(kubernetes, serving=True, timeout=deadline(dc, BACK))
-    for server in kubernetes.members:
-        with inject(ComponentStopped(kubernetes, Component.API_SERVER, (server,))):
-            wait_proxies(kubernetes, serving=len(kubernetes.members) > 1, timeout=deadline(dc, FAILOVER))
-        wait_proxies(kubernetes, serving=True, timeout=deadline(dc, BACK))
+    """From the pod of each node to all others, of other racks and of the same, be it of the same node; and nobody else
+    answers at their addresses.
+    """
+    pairs = [(source.node, pod.node) for source in quiet.web for pod in quiet.pods if pod != source]
+    near = {rack_of(dc, source) == rack_of(dc, target) for source, target in pairs}
+    assert near == {True, False}, "the pods are not such that some are in one rack, and some in different ones"
+    for source in quiet.web:
+        others = [pod for pod in quiet.pods if pod != source]
+        answers = pages(kubernetes, source, [f"http://{pod.address}:{PORT}/" for pod in others])
+        assert answers == tuple(Page(pod.name, pod.node) for pod in others), f"from {source.node}"
+
+
+def test_every_node_sends_the_requests_of_a_service_to_all_its_pods(
+    dc: DataCenter, kubernetes: KubernetesCluster, quiet: Quiet
+) -> None:
+    """Asked from a pod of any node, the address of the service is answered by each pod behind it; and kube-proxy does
+    it by the means that the topology says.
+    """
+    assert dc.topology.kubernetes is not None
+    modes = proxy_modes(kubernetes)
+    assert modes == dict.fromkeys(kubernetes.node_names, dc.topology.kubernetes.proxy), f"kube-proxy works by {modes}"
+    for source in quiet.web:
+        wait_all_answer(kubernetes, service_url(kubernetes, "web"), source, quiet.web)
+
+
+def test_names_are_known_on_every_node_and_others_are_not(
+    dc: DataCenter, kubernetes: KubernetesCluster, quiet: Quiet
+) -> None:
+    """A service has its address, a headless one those of its pods, and a name that nobody has is refused."""
+    address = kubernetes.get("Service", "web", namespace=NAMESPACE)["spec"]["clusterIP"]
+    assert dc.topology.kubernetes is not None
+    names = {"web": {address}, "each": {pod.address for pod in quiet.web}, "nobody": set[str]()}
+    domain = f"{NAMESPACE}.svc.{dc.topology.kubernetes.domain}."
+    for source in quiet.web:
+        wait_known(kubernetes, source, {f"{name}.{domain}": frozenset(has) for name, has in names.items()})
+
+
+def test_a_load_balancer_is_reached_from_outside_in_every_rack(
+    dc: DataCenter, kubernetes: KubernetesCluster, quiet: Quiet
+) -> None:
+    """Its address is of the pool, clients outside come to a pod in each rack, those that are in the same rack, and no
+    request is lost.
+    """
+    address = ip_address(wait_balanced(kubernetes, "outside"))
+    assert dc.topology.kubernetes is not None
+    assert any(address in pool for pool in dc.topology.kubernetes.load_balancers), f"{address} is not of the pool"
+    url = f"http://{address}:{SERVICE_PORT}/"
+    wait_racks_answer(kubernetes, url, {rack_of(dc, pod.node) for pod in quiet.web})
+    assert set(ask_steadily(kubernetes, url, STEADY)) <= {Page(pod.name, pod.node) for pod in quiet.web}
+
+
+def test_nothing_has_changed_in_a_quiet_minute(quiet: Quiet) -> None:
+    """No object has another version, no event happened, no pod and no unit restarted, for as long as this lasts."""
+    changed = quiet.changes(QUIET)
+    assert not changed, "\n".join(changed)

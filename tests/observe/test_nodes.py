@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vdc.cluster.kubernetes.api import Answer, Component
+from vdc.cluster.kubernetes.api import Answer, Caller, Component
 from vdc.errors import ClusterError, WaitTimeout
 from vdc.model.expand import expand
 from vdc.model.load import load
@@ -23,11 +23,13 @@ class Flapping(FakeKubernetes):
 
     asked = 0
 
-    def ask_api(self, path: str, *, via: str | None = None, proxied: bool = False, anonymous: bool = False) -> Answer:
+    def ask_api(
+        self, path: str, *, via: str | None = None, proxied: bool = False, caller: Caller = Caller.ADMIN
+    ) -> Answer:
         self.asked += 1
         if self.asked > len(self.node_names) and self.asked % 2:
             return Answer(status=503, body="no server is available")
-        return super().ask_api(path, via=via, proxied=proxied, anonymous=anonymous)
+        return super().ask_api(path, via=via, proxied=proxied, caller=caller)
 
 
 @pytest.fixture

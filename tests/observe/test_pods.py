@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from vdc.errors import ClusterError, WaitTimeout
 from vdc.model.expand import expand
 from vdc.model.load import load
 from vdc.observe import pods
+from vdc.observe.ordinary import web_of_every_rack, web_on_every_node
 from vdc.observe.pods import Page
 from vdc.testing import FakeDataCenter, FakeKubernetes, Lie
 
@@ -87,14 +89,14 @@ def test_waiting_for_pods_tells_those_there_are(dc: FakeDataCenter) -> None:
     cluster = FakeKubernetes(dc)
     with pytest.raises(WaitTimeout, match="no pods"):
         pods.wait_pods(cluster, "web", 5)
-    pods.web_on_every_node(cluster)
+    web_on_every_node(cluster)
     with pytest.raises(WaitTimeout, match=r"6 pods of web to be ready.*\n?.*web-rack0-cp0 on rack0-cp0 ready"):
         pods.wait_pods(cluster, "web", 6)
 
 
 def test_a_service_that_somebody_else_answers_is_no_matter_of_time(dc: FakeDataCenter) -> None:
     cluster = FakeKubernetes(dc)
-    web = pods.web_on_every_node(cluster)
+    web = web_on_every_node(cluster)
     cluster.apply(*service("web", app="web"))
     with pytest.raises(AssertionError, match=r"answered by .*web-rack2-cp0"):
         pods.wait_all_answer(cluster, pods.service_url(cluster, "web"), web[0], web[:-1])
@@ -102,14 +104,14 @@ def test_a_service_that_somebody_else_answers_is_no_matter_of_time(dc: FakeDataC
 
 def test_a_pod_that_does_not_become_unready_is_told(dc: FakeDataCenter) -> None:
     cluster = FakeKubernetes(dc)
-    web = pods.web_on_every_node(cluster)
+    web = web_on_every_node(cluster)
     with pytest.raises(WaitTimeout, match="not ready"):
         pods.become(cluster, web[0], ready=False)
 
 
 def test_a_service_that_still_answers_is_told(dc: FakeDataCenter) -> None:
     cluster = FakeKubernetes(dc)
-    web = pods.web_on_every_node(cluster)
+    web = web_on_every_node(cluster)
     cluster.apply(*service("web", app="web"))
     with pytest.raises(WaitTimeout, match="on rack0-cp0: web-"):
         pods.wait_refused(cluster, pods.service_url(cluster, "web"), web)
@@ -125,6 +127,42 @@ def test_a_load_balancer_without_an_address_is_told(dc: FakeDataCenter) -> None:
 @pytest.mark.parametrize("dc", [(Lie.RACKS_APART,)], indirect=True)
 def test_a_pod_that_does_not_answer_is_named(dc: FakeDataCenter) -> None:
     cluster = FakeKubernetes(dc)
-    near, *_, far = pods.web_on_every_node(cluster)
+    near, *_, far = web_on_every_node(cluster)
     with pytest.raises(ClusterError, match=far.address):
         pods.pages(cluster, near, [f"http://{far.address}:8080/"])
+
+
+@pytest.mark.parametrize("dc", [(Lie.BALANCER_LOSES_SOME,)], indirect=True)
+def test_a_request_that_is_lost_among_many_is_told(dc: FakeDataCenter) -> None:
+    cluster = FakeKubernetes(dc)
+    web_on_every_node(cluster)
+    url = f"http://{pods.wait_balanced(cluster, 'outside')}/"
+    assert len(pods.ask_steadily(cluster, url, 5)) == 5
+    with pytest.raises(ClusterError, match=r"request \d of 10 was lost: .* does not answer"):
+        pods.ask_steadily(cluster, url, 10)
+
+
+def test_a_pod_that_has_a_node_is_not_waiting_for_one(dc: FakeDataCenter) -> None:
+    cluster = FakeKubernetes(dc)
+    with web_of_every_rack(cluster) as replicas:
+        assert {pod.node for pod in pods.wait_placed(cluster, "spread", replicas)} <= set(cluster.node_names)
+        with pytest.raises(WaitTimeout, match=r"spread-0 on rack0-cp0 ready"):
+            pods.wait_unplaced(cluster, "spread", placed=2)
+    with pytest.raises(WaitTimeout, match="no pods"):
+        pods.wait_placed(cluster, "spread", replicas)
+
+
+@pytest.mark.parametrize(("slowness", "limit"), [(0.1, "5"), (2.0, "10")])
+def test_a_pod_waits_longer_for_a_page_on_a_slow_host(
+    dc: FakeDataCenter, monkeypatch: pytest.MonkeyPatch, slowness: float, limit: str
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    class Noting(FakeKubernetes):
+        def run_in(self, pod: Pod, argv: Sequence[str], *, timeout: float = 30.0) -> str:
+            asked.append(tuple(argv))
+            return "web-a rack0-cs0\n"
+
+    monkeypatch.setattr(FakeDataCenter, "slowness", slowness)
+    pods.pages(Noting(dc), POD, ["http://10.80.0.3:8080/"])
+    assert asked == [("sh", "-c", pods.EACH_PAGE, "sh", limit, "http://10.80.0.3:8080/")]

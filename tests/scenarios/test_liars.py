@@ -22,10 +22,11 @@ from vdc.faults import injected
 from vdc.model.expand import expand
 from vdc.model.load import load
 from vdc.model.topology import Topology
+from vdc.observe.idle import quiet
 from vdc.testing import FakeCluster, FakeDataCenter, FakeKubernetes, FakeProbe, Lie
 
 ROOT = Path(__file__).parents[2]
-FIXTURES = frozenset({"dc", "cluster", "kubernetes", "probe", "inject"})
+FIXTURES = frozenset({"dc", "cluster", "kubernetes", "quiet", "probe", "inject"})
 
 Scenario = Callable[..., None]
 Row = Mapping[Lie, str]
@@ -74,7 +75,7 @@ LIES: Mapping[str, Row] = MappingProxyType(
                     Lie.NODE_MISSING: "rack1-ss0: missing",
                     Lie.NODE_OF_OTHER_VERSION: "v1.19",
                 },
-                "test_a_pod_runs_on_every_node_and_answers": {
+                "test_a_pod_on_every_node_answers_by_its_name": {
                     Lie.NODE_DEAD: "does not answer",
                     Lie.POD_MISSING: "5 pods of web",
                 },
@@ -82,35 +83,16 @@ LIES: Mapping[str, Row] = MappingProxyType(
                     Lie.LOGS_EMPTY: "does not tell its name",
                     Lie.EXEC_ELSEWHERE: "ran in",
                 },
-                "test_replicas_are_spread_over_the_racks": {
-                    Lie.SPREAD_IGNORED: "replicas are on ['rack0-cp0', 'rack0-cp0'"
-                },
-                "test_nothing_changes_in_an_idle_minute": {
-                    Lie.PODS_RESTART: "restarts of web-",
-                    Lie.UNITS_RESTART: "kubelet.service on",
-                    Lie.OBJECTS_CHURN: "Namespace default: ",
-                },
-                "test_the_anonymous_are_refused": {
+                "test_only_those_get_in_who_may": {
                     Lie.ANONYMOUS_AT_API: "API server of rack0-cp0",
                     Lie.ANONYMOUS_AT_KUBELET: "kubelet of rack0-cp0",
+                    Lie.STRANGER_AT_API: "API server of rack0-cp0",
+                    Lie.STRANGER_AT_KUBELET: "kubelet of rack0-cp0",
+                    Lie.ANYBODY_AT_ETCD: "etcd of rack0-cp0 answers nobody",
+                    Lie.STRANGER_AT_ETCD: "etcd of rack0-cp0 answers one with a certificate",
+                    Lie.POD_READS_SECRETS: "pods read secrets",
+                    Lie.POD_UNKNOWN: "API server of rack0-cp0 does not know pods",
                 },
-                "test_a_node_may_change_itself_and_nothing_of_others": {
-                    Lie.NODE_CHANGES_OTHERS: "may annotate",
-                    Lie.NODE_READS_SECRETS: "may get",
-                },
-                "test_what_a_pod_wrote_to_its_volume_is_read_by_the_next": {
-                    Lie.VOLUME_LOST: "No such file",
-                    Lie.POD_NOT_KILLED: "1 pods of keeper",
-                },
-                "test_the_api_answers_through_every_proxy_with_each_api_server_down_in_turn": {
-                    **_FAULT,
-                    Lie.PROXY_OF_ONE: "rack1-ss0: no API server answers",
-                },
-            }.items()
-        },
-        **{
-            f"standard/test_kubernetes_network.py::{name}": row
-            for name, row in {
                 "test_pods_reach_one_another_within_and_across_racks": {
                     Lie.RACKS_APART: "does not answer",
                     Lie.NODE_DEAD: "does not answer",
@@ -119,26 +101,65 @@ LIES: Mapping[str, Row] = MappingProxyType(
                     Lie.SERVICE_WITHOUT_ENDPOINTS: "does not answer",
                     Lie.SERVICE_SKIPS_POD: "never answered by",
                     Lie.RACKS_APART: "does not answer",
+                    Lie.PROXY_OF_OTHER_MODE: "userspace",
                 },
                 "test_names_are_known_on_every_node_and_others_are_not": {
                     Lie.NAMES_WRONG: "web.vdc.svc.cluster.local. is 192.0.2.1",
                     Lie.NAMES_INVENTED: "nobody.vdc.svc.cluster.local. is 192.0.2.1, not unknown",
                     Lie.SERVICE_WITHOUT_ENDPOINTS: "each.vdc.svc.cluster.local. is unknown",
+                    Lie.DOMAIN_IGNORED: "web.vdc.svc.cluster.local. is unknown",
                 },
                 "test_a_load_balancer_is_reached_from_outside_in_every_rack": {
                     Lie.BALANCER_OF_ONE_RACK: "never answered in rack 1, rack 2",
                     Lie.BALANCER_OUTSIDE_POOL: "192.0.2.1 is not of the pool",
+                    Lie.BALANCER_LOSES_SOME: "of 40 was lost",
                     Lie.SERVICE_WITHOUT_ENDPOINTS: "does not answer",
+                },
+                "test_nothing_has_changed_in_a_quiet_minute": {
+                    Lie.PODS_RESTART: "restarts of web-",
+                    Lie.UNITS_RESTART: "kubelet.service on",
+                    Lie.OBJECTS_CHURN: "Namespace default: ",
+                },
+            }.items()
+        },
+        **{
+            f"standard/test_kubernetes_changes.py::{name}": row
+            for name, row in {
+                "test_a_node_may_change_itself_and_nothing_of_others": {
+                    Lie.NODE_CHANGES_OTHERS: "rack1-ss0 may `kubectl",
+                    Lie.NODE_READS_SECRETS: "secrets/hidden",
+                    Lie.MARK_IGNORED: "the API does not have it so",
+                },
+                "test_replicas_are_spread_over_the_racks_and_wait_rather_than_be_not": {
+                    Lie.SPREAD_IGNORED: "to find no node",
+                    Lie.SPREAD_BY_CHANCE: "to find no node",
+                    Lie.NEVER_HEALS: "3 pods of spread to have nodes",
+                    Lie.FAULT_WITHOUT_EFFECT: "to find no node",
+                },
+                "test_what_a_pod_wrote_to_its_volume_is_read_by_the_next": {
+                    Lie.VOLUME_LOST: "No such file",
+                    Lie.POD_NOT_KILLED: "1 pods of keeper",
+                },
+                "test_the_api_answers_through_every_proxy_with_each_api_server_down_in_turn": {
+                    **_FAULT,
+                    Lie.PROXY_OF_ONE: "rack1-ss0: no API server answers",
+                    Lie.PROXY_LOSES_SOME: "requests failed: ('through",
+                    Lie.PROXY_LOSES_ONE: "requests failed: ('through",
                 },
                 "test_a_pod_that_is_well_again_while_kube_proxy_is_down_is_routed_afterwards": {
                     **_FAULT,
                     Lie.PROXY_FORGETS: "does not answer",
                 },
-                "test_no_kernel_setting_changes_while_components_restart": {
+                "test_components_change_no_kernel_setting": {
                     **_FAULT,
                     Lie.SYSCTL_CHANGED: "net.ipv4.conf.all.arp_ignore: 0 → 1",
+                    Lie.SYSCTL_CHANGED_AT_FIRST: "net.ipv4.conf.all.rp_filter: 0 → 2",
                 },
             }.items()
+        },
+        "fault/test_kubernetes_faults.py::test_pods_are_reached_while_a_component_is_stopped_and_it_comes_back": {
+            **_FAULT,
+            Lie.NODE_DEAD: "does not answer",
         },
         "reboot/test_reboot.py::test_a_graceful_reboot_of_one_server_goes_unnoticed": {
             **_UNDER_PROBE,
@@ -262,6 +283,8 @@ KUBERNETES_KINDS: Mapping[str, str] = MappingProxyType(
 
 
 def wants(name: str, fixture: str) -> bool:
+    if fixture == "kubernetes" and wants(name, "quiet"):
+        return True
     return fixture in inspect.signature(scenarios()[name]).parameters
 
 
@@ -305,6 +328,9 @@ def played(
         "inject": partial(injected, dc),
     }
     wanted = set(inspect.signature(scenario).parameters) & FIXTURES
+    if "quiet" in wanted:
+        assert isinstance(cluster, FakeKubernetes)
+        offered["quiet"] = quiet(cluster)
     scenario(**{name: offered[name] for name in wanted}, **arguments)
     return dc
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from vdc.cluster.kubernetes.api import Component, KubernetesCluster
+from vdc.cluster.kubernetes.api import Caller, Component, KubernetesCluster
 from vdc.cluster.kubernetes.workloads import gated, keeper, service, web, web_everywhere
 from vdc.errors import ClusterError, InputError, WaitTimeout
 from vdc.model.expand import expand
 from vdc.model.load import load
+from vdc.observe.pods import look_up
 from vdc.testing import FakeDataCenter, FakeKubernetes, Lie
 
 TOPOLOGIES = Path(__file__).parents[2] / "topologies"
@@ -80,7 +81,8 @@ def test_what_is_applied_again_does_not_change(make: Make) -> None:
     for _ in range(2):
         cluster.apply(*service("web", app="web", kind="LoadBalancer"))
     versions = [each["metadata"]["resourceVersion"] for each in cluster.list("Service", namespace="vdc")]
-    assert versions == ["3"]
+    assert len(versions) == 1
+    assert versions == [each["metadata"]["resourceVersion"] for each in cluster.list("Service")]
     assert cluster.list("Service", namespace="other") == ()
 
 
@@ -123,3 +125,61 @@ def test_a_control_plane_component_does_not_run_on_a_worker(make: Make) -> None:
     assert not cluster.running(Component.API_SERVER, "rack0-cs0")
     with pytest.raises(ClusterError, match="no API server answers via rack0-cs0"):
         cluster.ask_api("/readyz", via="rack0-cs0")
+
+
+def test_nothing_is_told_or_done_without_an_api_server(make: Make) -> None:
+    cluster = make(file="k8s-small.yml")
+    cluster.apply(*web_everywhere("web"))
+    pod = cluster.pods()[0]
+    (server,) = cluster.members
+    cluster.stop(Component.API_SERVER, server)
+    calls: list[Callable[[], object]] = [
+        cluster.pods,
+        lambda: cluster.list("Service"),
+        lambda: cluster.get("Namespace", "vdc"),
+        lambda: cluster.apply(*web_everywhere("web")),
+        lambda: cluster.delete(*web_everywhere("web")),
+        lambda: cluster.logs(pod),
+        lambda: cluster.run_in(pod, ["hostname"]),
+        cluster.nodes,
+    ]
+    for call in calls:
+        with pytest.raises(ClusterError, match="no API server answers"):
+            call()
+    assert cluster.fetch(f"http://{pod.address}:8080/", source="external").status == 200
+
+
+def test_logs_and_commands_are_the_kubelet_s(make: Make) -> None:
+    cluster = make()
+    cluster.apply(*web_everywhere("web"))
+    pod = next(pod for pod in cluster.pods() if pod.node == "rack0-cs0")
+    cluster.stop(Component.KUBELET, "rack0-cs0")
+    with pytest.raises(ClusterError, match="is not there"):
+        cluster.logs(pod)
+    with pytest.raises(ClusterError, match="is not there"):
+        cluster.run_in(pod, ["hostname"])
+
+
+def test_a_service_answers_at_its_port_and_a_name_in_its_domain(make: Make) -> None:
+    cluster = make()
+    cluster.apply(*web_everywhere("web"), *service("web", app="web", kind="LoadBalancer"))
+    found = cluster.get("Service", "web", namespace="vdc")
+    outside = found["status"]["loadBalancer"]["ingress"][0]["ip"]
+    source = cluster.pods()[0]
+    assert cluster.fetch(f"http://{found['spec']['clusterIP']}:80/", source=source).status == 200
+    for address in (found["spec"]["clusterIP"], outside):
+        with pytest.raises(ClusterError, match="does not answer"):
+            cluster.fetch(f"http://{address}:8080/", source=source)
+    assert look_up(cluster, source, ["web.vdc.svc.cluster.local.", "web.vdc.svc.other."])["web.vdc.svc.other."] == set()
+
+
+def test_who_may_not_is_refused(make: Make) -> None:
+    cluster = make()
+    assert cluster.ask_etcd("rack0-cp0").status == 200
+    for caller in (Caller.NOBODY, Caller.STRANGER):
+        assert cluster.ask_api("/api/v1/nodes", caller=caller).status in {401, 403}
+        assert cluster.ask_kubelet("rack0-cs0", "/pods", caller=caller).status == 401
+        with pytest.raises(ClusterError, match="etcd of rack0-cp0 does not answer"):
+            cluster.ask_etcd("rack0-cp0", caller=caller)
+    with pytest.raises(ClusterError, match="etcd of rack0-cs0 does not answer"):
+        cluster.ask_etcd("rack0-cs0")

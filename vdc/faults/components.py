@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Final
 
 from vdc.cluster.clients import client_of
 from vdc.cluster.kubernetes.api import Component, KubernetesCluster
+from vdc.cluster.kubernetes.timers import RESTART_SECONDS
 from vdc.datacenter.api import DataCenter
 from vdc.errors import ClusterError
 from vdc.faults.base import Fault
@@ -19,53 +21,52 @@ _OK = 200
 
 
 @dataclass(frozen=True, slots=True)
-class ComponentStopped(Fault):
-    """A component does not run on some servers: it was stopped, and nothing starts it again."""
+class ComponentsStopped(Fault):
+    """Components do not run on some servers: they were stopped, and nothing starts them again."""
 
-    heal_seconds = 360.0
-    """An API server that all others have waited for starts in some 2 minutes where the slowness is 1.0."""
+    heal_seconds = RESTART_SECONDS
 
     kubernetes: KubernetesCluster = field(repr=False, compare=False)
-    component: Component
+    components: tuple[Component, ...]
     servers: tuple[str, ...]
 
     @property
     def name(self) -> str:
-        """`COMPONENT of SERVER, … stopped`."""
-        return f"{self.component} of {', '.join(self.servers)} stopped"
+        """`COMPONENT, … of SERVER, … stopped`."""
+        return f"{', '.join(self.components)} of {', '.join(self.servers)} stopped"
 
     def inject(self, dc: DataCenter) -> None:
-        """Stop it."""
-        for server in self.servers:
-            self.kubernetes.stop(self.component, server)
+        """Stop them."""
+        for server, component in product(self.servers, self.components):
+            self.kubernetes.stop(component, server)
 
     def bites(self, dc: DataCenter) -> None:
-        """It does not run, and where others ask it, it does not answer them."""
-        for server in self.servers:
-            self._expect(dc, server, running=False)
+        """They don't run, and those that others ask don't answer them."""
+        for server, component in product(self.servers, self.components):
+            self._expect(dc, server, component, running=False)
 
     def heal(self, dc: DataCenter) -> None:
-        """Start it."""
-        for server in self.servers:
-            self.kubernetes.start(self.component, server)
+        """Start them."""
+        for server, component in product(self.servers, self.components):
+            self.kubernetes.start(component, server)
 
     def healed(self, dc: DataCenter) -> None:
-        """It runs, and where others ask it, it answers that it is well."""
-        for server in self.servers:
-            self._expect(dc, server, running=True)
+        """They run, and those that others ask answer that they are well."""
+        for server, component in product(self.servers, self.components):
+            self._expect(dc, server, component, running=True)
 
-    def _expect(self, dc: DataCenter, server: str, *, running: bool) -> None:
-        if self.kubernetes.running(self.component, server) is not running:
-            raise NotYet(f"{self.component} of {server} {'does not run' if running else 'still runs'}")
-        answered = self._answered(dc, server)
+    def _expect(self, dc: DataCenter, server: str, component: Component, *, running: bool) -> None:
+        if self.kubernetes.running(component, server) is not running:
+            raise NotYet(f"{component} of {server} {'does not run' if running else 'still runs'}")
+        answered = self._answered(dc, server, component)
         if answered is not None and answered is not running:
-            raise NotYet(f"{self.component} of {server} {'does not answer' if running else 'still answers'}")
+            raise NotYet(f"{component} of {server} {'does not answer' if running else 'still answers'}")
 
-    def _answered(self, dc: DataCenter, server: str) -> bool | None:
+    def _answered(self, dc: DataCenter, server: str, component: Component) -> bool | None:
         """Return whether it answers others; None if it is not one that others ask."""
         health = f"http://{dc.topology.server(server).node.ip}:{PROXY_HEALTH_PORT}/healthz"
         try:
-            match self.component:
+            match component:
                 case Component.API_SERVER:
                     return self.kubernetes.ask_api("/readyz", via=server).status == _OK
                 case Component.KUBELET:

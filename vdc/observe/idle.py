@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-from vdc.cluster.kubernetes.api import Component, KubernetesCluster, Manifest
+from vdc.cluster.kubernetes.api import RECORDED_SYSCTLS, Component, KubernetesCluster, Manifest, Pod
+from vdc.cluster.kubernetes.spec import parse_version
+from vdc.cluster.kubernetes.versions import api_version, minor
+from vdc.datacenter.pace import deadline, lasting
+from vdc.errors import ClusterError
+from vdc.observe.ordinary import settled
+from vdc.wait import NotYet, ticks, wait_for
 
-SYSCTLS: Final = tuple(f"net.ipv4.conf.*.{name}" for name in ("arp_ignore", "arp_announce", "rp_filter"))
-"""Settings that kube-proxy and CNI plugins have changed behind an operator's back."""
+_SETTLED_SECONDS = 120.0
+_SHORT = 160
+"""Characters of what an object has that are shown as they are."""
+_EVENT = "Event "
+_UNITS: Final = ("bird.service", *(f"{component}.service" for component in Component))
 
 _KINDS: Final = (
     "Namespace",
-    "Node",
     "Pod",
     "Service",
     "Endpoints",
@@ -21,7 +33,6 @@ _KINDS: Final = (
     "ServiceAccount",
     "PersistentVolume",
     "PersistentVolumeClaim",
-    "Event",
     "apps/v1 DaemonSet",
     "apps/v1 Deployment",
     "apps/v1 ReplicaSet",
@@ -29,7 +40,59 @@ _KINDS: Final = (
     "rbac.authorization.k8s.io/v1 ClusterRole",
     "rbac.authorization.k8s.io/v1 ClusterRoleBinding",
 )
-"""What must not change while nothing happens: all but leases, whose purpose it is."""
+"""What must not be written while nothing happens. Leases are, as they should; nodes and events are looked into."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quiet:
+    """A time in which nothing may change, and scenarios only ask: what they find, reach and read stays as it is.
+
+    `pods` are all that there are, `web` those of them that are one of each node; `before` is what there was at `since`
+    (monotonic).
+    """
+
+    kubernetes: KubernetesCluster
+    web: tuple[Pod, ...]
+    pods: tuple[Pod, ...]
+    before: Mapping[str, str]
+    since: float
+
+    def changes(self, seconds: float) -> tuple[str, ...]:
+        """Return what has changed, after `seconds` at least."""
+        left = lasting(self.kubernetes.dc, seconds) - (time.monotonic() - self.since)
+        for _ in ticks(1.0, duration=left) if left > 0 else ():
+            pass  # nothing is to happen
+        return changes(self.before, states(self.kubernetes))
+
+
+def quiet(kubernetes: KubernetesCluster) -> Quiet:
+    """Let all that was begun come to rest, so that it looks twice the same, and begin a time without changes.
+
+    Raises WaitTimeout with what goes on changing.
+    """
+    pods = settled(kubernetes)
+    before: dict[str, str] = {}
+
+    def look() -> None:
+        then, now = dict(before), states(kubernetes)
+        before.clear()
+        before.update(now)
+        if unready := [f"{pod.name} is not ready" for pod in kubernetes.pods() if not pod.ready]:
+            raise NotYet("; ".join(unready))
+        if changed := changes(then, now):
+            raise NotYet("; ".join(changed))
+
+    def check() -> None:
+        try:
+            look()
+        except ClusterError as error:
+            raise NotYet(error.message) from error
+
+    before.update(states(kubernetes))
+    wait_for(check, what="all to be settled", timeout=deadline(kubernetes.dc, _SETTLED_SECONDS), interval=1.0)
+    return Quiet(
+        kubernetes=kubernetes, web=pods[: len(kubernetes.node_names)], pods=pods, before=before, since=time.monotonic()
+    )
 
 
 def states(kubernetes: KubernetesCluster) -> Mapping[str, str]:
@@ -42,20 +105,19 @@ def states(kubernetes: KubernetesCluster) -> Mapping[str, str]:
     return found
 
 
-def settings(kubernetes: KubernetesCluster, names: Sequence[str] = SYSCTLS) -> Mapping[str, str]:
-    """Return kernel settings of all nodes, "NODE NAME" to value, and write them to the history."""
-    found: dict[str, str] = {}
-    for node in kubernetes.node_names:
-        has = kubernetes.sysctls(node, names)
-        assert has, f"{node} has none of {', '.join(names)}"
-        kubernetes.dc.recorder.record("note", node, sysctls=dict(has))
-        found |= {f"{node} {name}": value for name, value in has.items()}
-    return found
+def settings(kubernetes: KubernetesCluster, node: str) -> Mapping[str, str]:
+    """Return the kernel settings of a node that components are known to change, and write them to the history."""
+    return _recorded(kubernetes, node, "now", kubernetes.sysctls(node, RECORDED_SYSCTLS))
+
+
+def first_settings(kubernetes: KubernetesCluster, node: str) -> Mapping[str, str]:
+    """Return them as they were before any component ran on the node, and write them to the history."""
+    return _recorded(kubernetes, node, "before components ran", kubernetes.first_sysctls(node))
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
-    """Return "WHAT: BEFORE → AFTER" of all that changed, came or went."""
-    names = sorted(before.keys() | after.keys())
+    """Return "WHAT: BEFORE → AFTER" of all that changed, came or went; events go by themselves, which is nothing."""
+    names = sorted(name for name in before.keys() | after.keys() if name in after or not name.startswith(_EVENT))
     return tuple(
         f"{name}: {before.get(name, 'absent')} → {after.get(name, 'absent')}"
         for name in names
@@ -64,34 +126,49 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, .
 
 
 def changed_settings(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
-    """Return "NODE NAME: BEFORE → AFTER" of settings that changed; interfaces of pods may come and go."""
+    """Return "NAME: BEFORE → AFTER" of settings that changed; interfaces of pods may come and go."""
     common = before.keys() & after.keys()
     assert common, "no setting was seen both before and after"
     return changes({name: before[name] for name in common}, {name: after[name] for name in common})
 
 
 def _objects(kubernetes: KubernetesCluster) -> Iterator[tuple[str, str]]:
-    for kind in _KINDS:
+    of = minor(parse_version(kubernetes.nodes()[0].version))
+    for kind in (*_KINDS, f"{api_version('EndpointSlice', of)} EndpointSlice"):
         for each in kubernetes.list(kind):
-            metadata = each["metadata"]
-            place = "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
-            yield f"{kind.rpartition(' ')[2]} {place}", _version(kind, each)
+            yield f"{kind.rpartition(' ')[2]} {_place(each)}", str(each["metadata"]["resourceVersion"])
+    for each in kubernetes.list("Event"):
+        said = f"{each.get('reason')}: {each.get('message')} ×{each.get('count') or 1}"
+        yield f"{_EVENT}{_place(each)} {each['metadata']['uid']}", said
+    for each in kubernetes.list("Node"):
+        yield from ((f"Node {_place(each)}: {field}", said) for field, said in _node(each))
 
 
-def _version(kind: str, manifest: Manifest) -> str:
-    match kind:
-        case "Node":  # kubelets report now and then that nothing has changed
-            return _node_state(manifest)
-        case "Event":
-            return f"{manifest.get('reason')}: {manifest.get('message')} ×{manifest.get('count') or 1}"
-    return str(manifest["metadata"]["resourceVersion"])
+def _place(manifest: Manifest) -> str:
+    metadata = manifest["metadata"]
+    return "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
 
 
-def _node_state(manifest: Manifest) -> str:
-    status: Mapping[str, Any] = manifest.get("status", {})
-    said = {each["type"]: each["status"] for each in status.get("conditions", ())}
-    spec = manifest.get("spec", {})
-    return f"{said} {spec.get('taints', [])} unschedulable={spec.get('unschedulable', False)}"
+def _node(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Yield all that a node has but for its version: kubelets report now and then that nothing has changed."""
+    metadata, status = manifest["metadata"], dict(manifest.get("status", {}))
+    for each in status.pop("conditions", ()):
+        yield each["type"], _said({name: value for name, value in each.items() if name != "lastHeartbeatTime"})
+    fields = {name: metadata.get(name, {}) for name in ("uid", "labels", "annotations")}
+    for name, value in {**fields, "spec": manifest.get("spec", {}), **status}.items():
+        yield name, _said(value)
+
+
+def _said(value: Any) -> str:  # noqa: ANN401 - JSON
+    text = json.dumps(value, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return text if len(text) <= _SHORT else f"{text[:_SHORT]}… ({len(text)} characters, {digest})"
+
+
+def _recorded(kubernetes: KubernetesCluster, node: str, when: str, has: Mapping[str, str]) -> Mapping[str, str]:
+    assert has, f"{node} has none of {', '.join(RECORDED_SYSCTLS)}"
+    kubernetes.dc.recorder.record("note", node, when=when, sysctls=dict(has))
+    return has
 
 
 def _restarts(kubernetes: KubernetesCluster) -> Iterator[tuple[str, str]]:
@@ -100,9 +177,8 @@ def _restarts(kubernetes: KubernetesCluster) -> Iterator[tuple[str, str]]:
 
 
 def _units(kubernetes: KubernetesCluster) -> Iterator[tuple[str, str]]:
-    units = [f"{component}.service" for component in Component]
     for node in kubernetes.node_names:
-        said = kubernetes.dc.servers[node].run(["systemctl", "show", "--property=Id,InvocationID", *units]).stdout
+        said = kubernetes.dc.servers[node].run(["systemctl", "show", "--property=Id,InvocationID", *_UNITS]).stdout
         for block in said.split("\n\n"):
             has = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
             if has.get("InvocationID"):

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
-from vdc.cluster.kubernetes.api import KubernetesCluster, NodeState
+from vdc.cluster.kubernetes.api import Caller, KubernetesCluster, NodeState
 from vdc.cluster.kubernetes.paths import kubeconfig
+from vdc.cluster.kubernetes.timers import timers
 from vdc.datacenter.api import DataCenter
 from vdc.datacenter.pace import deadline
 from vdc.errors import ClusterError
 from vdc.model.topology import Server
 from vdc.shell import Completed
 from vdc.wait import NotYet, wait_for
+
+MARK: Final = "vdc.local/marked"
+"""An annotation that means nothing."""
+PROXY_MODE: Final = "http://127.0.0.1:10249/proxyMode"
+"""Where kube-proxy says on its node by which means it works."""
 
 _ASKED = 2
 """Times that a proxy is asked for each API server, so that one that takes turns comes to all of them."""
@@ -76,6 +84,41 @@ def as_node(dc: DataCenter, node: str, *arguments: str) -> Completed:
     """Run kubectl on a node with the credential of its kubelet; whatever its exit status is."""
     argv = ["kubectl", f"--kubeconfig={kubeconfig('kubelet')}", "--cache-dir=/tmp/kubectl", *arguments]
     return dc.servers[node].run(argv, check=False, timeout=60.0 + deadline(dc, 60.0))
+
+
+def etcd_answers(kubernetes: KubernetesCluster, server: str, *, caller: Caller) -> bool:
+    """Return whether a member of etcd answers somebody; one that refuses does so before it is asked, by TLS.
+
+    Raises ClusterError: it does not answer those whom it knows either, so that this would prove nothing.
+    """
+    try:
+        kubernetes.ask_etcd(server, caller=caller)
+    except ClusterError:
+        kubernetes.ask_etcd(server)
+        return False
+    return True
+
+
+def noticing(kubernetes: KubernetesCluster) -> float:
+    """Return within how many seconds each proxy knows which API servers are ready: checks, and attempts to connect."""
+    timing = timers(kubernetes.dc.slowness)
+    return 3 * timing.proxy_check + 2 * timing.proxy_connect if kubernetes.dc.slowness else 0.0
+
+
+def mark(dc: DataCenter, node: str, *, of: str, value: str) -> Completed:
+    """Set the annotation `MARK` of the node `of`, with the credential of `node`; whatever comes of it."""
+    return as_node(dc, node, "annotate", "node", of, f"{MARK}={value}", "--overwrite")
+
+
+def marked(kubernetes: KubernetesCluster, node: str) -> str:
+    """Return what the annotation `MARK` of a node is, or an empty text."""
+    return str(kubernetes.get("Node", node)["metadata"].get("annotations", {}).get(MARK, ""))
+
+
+def proxy_modes(kubernetes: KubernetesCluster) -> Mapping[str, str]:
+    """Return by which means kube-proxy of each node works, as it says itself: node to "iptables" or "ipvs"."""
+    argv = ["busybox", "wget", "-q", "-O", "-", PROXY_MODE]
+    return {name: kubernetes.dc.servers[name].run(argv).stdout.strip() for name in kubernetes.node_names}
 
 
 def is_forbidden(done: Completed) -> bool:

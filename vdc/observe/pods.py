@@ -9,13 +9,20 @@ from typing import Final
 
 from vdc.cluster.clients import client_of
 from vdc.cluster.kubernetes.api import Answer, KubernetesCluster, Manifest, Pod
-from vdc.cluster.kubernetes.workloads import NAMESPACE, PORT, READY_FILE, SERVICE_PORT, web_everywhere
-from vdc.datacenter.pace import deadline
+from vdc.cluster.kubernetes.workloads import NAMESPACE, PORT, READY_FILE, SERVICE_PORT
+from vdc.datacenter.pace import budget, deadline
 from vdc.errors import ClusterError
 from vdc.wait import NotYet, wait_for
 
-EACH_PAGE: Final = 'for url; do timeout 5 wget -q -O - "$url" || { echo "$url does not answer" >&2; exit 1; }; done'
-"""What a shell in a pod does to get pages: its arguments. (With -T, Debian 12's static busybox wget crashes.)"""
+EACH_PAGE: Final = """\
+limit=$1
+shift
+for url; do timeout "$limit" wget -q -O - "$url" || { echo "$url does not answer" >&2; exit 1; }; done
+"""
+"""What a shell in a pod does to get pages: its arguments, after the seconds that each may take.
+
+(With -T, Debian 12's static busybox wget crashes.)
+"""
 EACH_NAME: Final = 'for name; do echo "? $name"; nslookup "$name" 2>&1; done; true'
 """What a shell in a pod does to look names up: its arguments."""
 WRITE: Final = 'printf %s "$2" > "$1" && sync'
@@ -23,6 +30,7 @@ WRITE: Final = 'printf %s "$2" > "$1" && sync'
 
 _PODS_SECONDS = 180.0
 _SERVED_SECONDS = 60.0
+_PAGE_SECONDS = 5.0
 _ROUNDS = 4
 _OK = 200
 
@@ -39,12 +47,6 @@ def running(kubernetes: KubernetesCluster, *manifests: Manifest, app: str, pods:
     """Create what the manifests say, and wait until `app` has so many pods, all ready; return these."""
     kubernetes.apply(*manifests)
     return wait_pods(kubernetes, app, pods)
-
-
-def web_on_every_node(kubernetes: KubernetesCluster) -> tuple[Pod, ...]:
-    """Return a pod of each node, `web`; they are made where they are not there yet, and stay."""
-    manifests = web_everywhere("web", slowness=kubernetes.dc.slowness)
-    return running(kubernetes, *manifests, app="web", pods=len(kubernetes.node_names))
 
 
 def wait_pods(kubernetes: KubernetesCluster, app: str, number: int, *, unlike: str = "") -> tuple[Pod, ...]:
@@ -69,7 +71,9 @@ def pages(kubernetes: KubernetesCluster, source: Pod, urls: Sequence[str]) -> tu
 
     Raises ClusterError where one does not answer.
     """
-    said = kubernetes.run_in(source, ["sh", "-c", EACH_PAGE, "sh", *urls], timeout=30.0 + 6.0 * len(urls))
+    limit = round(budget(kubernetes.dc, _PAGE_SECONDS))
+    argv = ["sh", "-c", EACH_PAGE, "sh", str(limit), *urls]
+    said = kubernetes.run_in(source, argv, timeout=30.0 + (1.0 + _PAGE_SECONDS) * len(urls))
     return tuple(map(_page, said.splitlines()))
 
 
@@ -122,6 +126,50 @@ def wait_racks_answer(kubernetes: KubernetesCluster, url: str, racks: Collection
 
     what = f"{url} to be answered in {len(racks)} racks"
     wait_for(check, what=what, timeout=deadline(kubernetes.dc, _SERVED_SECONDS), interval=0.05)
+
+
+def ask_steadily(kubernetes: KubernetesCluster, url: str, times: int) -> tuple[Page, ...]:
+    """Return who answers a client outside at a URL that is asked so many times. Raises ClusterError: one is lost."""
+    answers = []
+    for number in range(1, times + 1):
+        try:
+            answers.append(page_outside(kubernetes, url))
+        except ClusterError as error:
+            raise ClusterError(f"request {number} of {times} was lost: {error.message}") from error
+    return tuple(answers)
+
+
+def wait_unplaced(kubernetes: KubernetesCluster, app: str, *, placed: int) -> Pod:
+    """Wait until `app` has one pod for which the scheduler finds no node, and `placed` others that have one.
+
+    Return that pod. Raises WaitTimeout with the pods there are.
+    """
+
+    def check() -> Pod:
+        found = _pods(kubernetes, app)
+        unplaced = [pod for pod in found if pod.waiting and not pod.node]
+        if len(unplaced) != 1 or sum(bool(pod.node) for pod in found) != placed or len(found) != placed + 1:
+            raise NotYet(", ".join(map(_described, found)) or "no pods")
+        return unplaced[0]
+
+    what = f"a pod of {app} to find no node"
+    return wait_for(check, what=what, timeout=deadline(kubernetes.dc, _SERVED_SECONDS), interval=0.5)
+
+
+def wait_placed(kubernetes: KubernetesCluster, app: str, number: int) -> tuple[Pod, ...]:
+    """Wait until `app` has so many pods, and each has a node, where it may still be starting; return them.
+
+    Raises WaitTimeout with the pods there are.
+    """
+
+    def check() -> tuple[Pod, ...]:
+        found = _pods(kubernetes, app)
+        if len(found) != number or not all(pod.node for pod in found):
+            raise NotYet(", ".join(map(_described, found)) or "no pods")
+        return found
+
+    what = f"{number} pods of {app} to have nodes"
+    return wait_for(check, what=what, timeout=deadline(kubernetes.dc, _SERVED_SECONDS), interval=0.5)
 
 
 def become(kubernetes: KubernetesCluster, pod: Pod, *, ready: bool) -> None:

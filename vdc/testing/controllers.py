@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vdc.cluster.kubernetes.api import Pod
+from vdc.cluster.kubernetes.versions import CONTROL_PLANE_KEY
 from vdc.cluster.kubernetes.workloads import READY_FILE, READY_PATH, VOLUME
 from vdc.model.topology import Topology
 from vdc.testing.lies import Lie
@@ -33,7 +34,7 @@ class FakePod:
     @property
     def ready(self) -> bool:
         """Whether its probe passes."""
-        return not self.gated or READY_FILE in self.files
+        return bool(self.node) and (not self.gated or READY_FILE in self.files)
 
     def holder(self, path: str) -> dict[str, str]:
         """Return the files among which one of that path is."""
@@ -49,6 +50,7 @@ class FakePod:
             address=self.address,
             ready=self.ready,
             restarts=self.restarts,
+            waiting="" if self.node else "no node is such as it must be",
         )
 
 
@@ -60,6 +62,7 @@ class Controllers:
         self._objects = objects
         self._lies = lies
         self._volumes: dict[str, dict[str, str]] = {}
+        self._refused: set[str] = set()
         self._made = 0
         self.nodes = [server.name for server in topology.members]
         self.control_planes = list(topology.kubernetes.control_planes) if topology.kubernetes else []
@@ -68,6 +71,7 @@ class Controllers:
     def reconcile(self) -> None:
         """Make the pods that should be, and remove those that should not."""
         wanted = {wish: owner for owner in self._owners() for wish in self._wishes(owner)}
+        # one that found no node is looked at again
         self.pods = [pod for pod in self.pods if (pod.owner, pod.name) in wanted and pod.node in self.nodes]
         there = {(pod.owner, pod.name) for pod in self.pods}
         for (owner, name), manifest in wanted.items():
@@ -95,7 +99,8 @@ class Controllers:
             self._objects.get("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"], namespace)
             for volume in spec.get("volumes", ())
         ]
-        node = name.removeprefix(f"{owner[1]}-") if owner[0] == "DaemonSet" else self._scheduled(spec, labels, claims)
+        daemon = owner[0] == "DaemonSet"
+        node = name.removeprefix(f"{owner[1]}-") if daemon else self._scheduled(spec, labels, claims)
         self._made += 1
         return FakePod(
             owner=owner,
@@ -104,7 +109,7 @@ class Controllers:
             uid=f"uid-{self._made}",
             labels=labels,
             node=node,
-            address=str(self._topology.server(node).pods[0][self._made % 60 + 1]),
+            address=str(self._topology.server(node).pods[0][self._made % 60 + 1]) if node else "",
             gated=any(container["readinessProbe"]["httpGet"]["path"] == READY_PATH for container in spec["containers"]),
             volume=self._volume(name) if claims else {},
         )
@@ -113,21 +118,38 @@ class Controllers:
         return {} if Lie.VOLUME_LOST in self._lies else self._volumes.setdefault(pod, {})
 
     def _scheduled(self, spec: Object, labels: Mapping[str, str], claims: Sequence[Object]) -> str:
+        """Return the node for a pod; an empty text where there is none."""
         places = [self._places(claim["spec"]["storageClassName"]) for claim in claims]
-        nodes = tuple(node for node in self._allowed(spec) if all(node in place for place in places))
+        allowed = tuple(node for node in self._allowed(spec) if all(node in place for place in places))
         zones = any("zone" in each.get("topologyKey", "") for each in spec.get("topologySpreadConstraints", ()))
+        alike = [pod.node for pod in self.pods if pod.labels == labels and pod.node]
+        racks = [self._rack(node) for node in alike]
+        fewest = min((racks.count(self._rack(node)) for node in allowed), default=0)
+        nodes = tuple(node for node in allowed if not self._cordoned(node))
         if zones and Lie.SPREAD_IGNORED in self._lies:
             return nodes[0]
-        alike = [pod.node for pod in self.pods if pod.labels == labels]
-        racks = [self._topology.server(node).rack for node in alike]
-        return min(
-            nodes,
-            key=lambda node: (racks.count(self._topology.server(node).rack) if zones else 0, alike.count(node)),
+        if zones and Lie.SPREAD_BY_CHANCE not in self._lies:
+            nodes = tuple(node for node in nodes if racks.count(self._rack(node)) == fewest)
+        return min(nodes, key=lambda node: (racks.count(self._rack(node)), alike.count(node)), default="")
+
+    def _rack(self, node: str) -> int | None:
+        return self._topology.server(node).rack
+
+    def _cordoned(self, node: str) -> bool:
+        """Return whether the scheduler gives a node no more pods."""
+        said = any(
+            each["metadata"]["name"] == node and each.get("spec", {}).get("unschedulable")
+            for each in self._objects.of("Node")
         )
+        if said and Lie.FAULT_WITHOUT_EFFECT not in self._lies:
+            self._refused.add(node)
+        elif not said and Lie.NEVER_HEALS not in self._lies:
+            self._refused.discard(node)
+        return node in self._refused
 
     def _allowed(self, spec: Object) -> tuple[str, ...]:
         """Return the nodes whose taints and labels a pod goes with."""
-        tolerant = any(each.get("operator") == "Exists" and "key" not in each for each in spec.get("tolerations", ()))
+        tolerant = any(each.get("key") in {None, CONTROL_PLANE_KEY} for each in spec.get("tolerations", ()))
         pinned = spec.get("nodeSelector", {}).get(_HOSTNAME)
         return tuple(
             node for node in self.nodes if (tolerant or node not in self.control_planes) and pinned in {None, node}

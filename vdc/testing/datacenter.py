@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from vdc.history import Recorder
-from vdc.model.topology import Topology
+from vdc.model.topology import Address, Topology
 from vdc.steps import Steps
 from vdc.testing.devices import FakeClient, FakeMachine, FakeRouter
 from vdc.testing.lies import Lie
+from vdc.testing.wires import FakeWire
 from vdc.testing.world import World
 
 
@@ -50,6 +51,22 @@ class FakeDataCenter:
     def externals(self) -> Mapping[str, FakeClient]:
         """Every client outside, by name."""
         return self._externals
+
+    def drop(self, key: str, lost: Mapping[str, Sequence[Address]]) -> None:
+        """Lose all between devices and these addresses, in both directions; one such thing at a time."""
+        del key
+        for device, addresses in lost.items():
+            self.world.block(device, addresses)
+
+    def undrop(self, key: str, devices: Sequence[str]) -> None:
+        """Lose nothing any more."""
+        del key
+        for device in devices:
+            self.world.block(device, ())
+
+    def wire(self, device: str, interface: str) -> FakeWire:
+        """Return a cable; that there is one is not looked at."""
+        return FakeWire(device, interface, self.world)
 
     @property
     def slowness(self) -> float:

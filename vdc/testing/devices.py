@@ -59,7 +59,7 @@ class FakeDevice:
     def _do(self, argv: tuple[str, ...], stdin: str) -> Completed:
         if argv[0] == "ping" and not self._world.reaches(self.name, ip_address(argv[-1])):
             return Completed(argv=argv, status=1, stdout="1 packets transmitted, 100% packet loss", stderr="")
-        if argv[0] == "nft":
+        if argv[0] == "nft" and argv[-1] == "-":
             self._world.block(self.name, addresses_in(stdin))
         if argv[0] in self._world.programs:
             return self._world.programs[argv[0]](self.name, argv)

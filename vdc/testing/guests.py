@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, MutableSet, Set
 
 from vdc.cluster.kubernetes.api import Component
+from vdc.faults.api_server import ALLOW, CUT, REFUSE
+from vdc.observe.nodes import PROXY_MODE
 from vdc.shell import Completed
 from vdc.testing.lies import Lie
 from vdc.testing.objects import Objects
@@ -14,33 +16,75 @@ from vdc.testing.world import World
 class Guests:
     """Programs of the servers of a world."""
 
-    def __init__(self, world: World, objects: Objects, stopped: Set[tuple[Component, str]]) -> None:
+    def __init__(
+        self,
+        world: World,
+        objects: Objects,
+        stopped: Set[tuple[Component, str]],
+        unreachable: MutableSet[str],
+    ) -> None:
+        self._world = world
         self._lies = world.lies
         self._objects = objects
         self._stopped = stopped
+        self._unreachable = unreachable
         self._asked = 0
 
     @property
     def programs(self) -> Mapping[str, Callable[[str, tuple[str, ...]], Completed]]:
         """What they know, by name."""
-        return {"systemctl": self._systemctl, "kubectl": self._kubectl}
+        return {
+            "systemctl": self._systemctl,
+            "kubectl": self._kubectl,
+            "busybox": self._busybox,
+            "nft": self._nft,
+            "ss": self._ss,
+        }
 
     def _systemctl(self, server: str, argv: tuple[str, ...]) -> Completed:
         """Say of each unit, as `show` does, which of its runs this is."""
         self._asked += 1
         run = self._asked if Lie.UNITS_RESTART in self._lies else 1
         names = [component for component in Component if (component, server) not in self._stopped]
-        blocks = (f"Id={name}.service\nInvocationID={name}-{run}\n" for name in names)
+        blocks = (f"Id={name}.service\nInvocationID={name}-{run}\n" for name in ("bird", *names))
         return Completed(argv=argv, status=0, stdout="\n".join(blocks) if "show" in argv else "", stderr="")
 
     def _kubectl(self, server: str, argv: tuple[str, ...]) -> Completed:
         """Annotate a node or get a path, with the rights of the kubelet of `server`."""
         match [word for word in argv[1:] if not word.startswith("--") or word == "--raw"]:
-            case ["annotate", "node", node, _]:
+            case ["annotate", "node", node, mark]:
                 allowed = node == server or Lie.NODE_CHANGES_OTHERS in self._lies
+                if allowed and Lie.MARK_IGNORED not in self._lies:
+                    self._annotate(node, *mark.split("="))
             case ["get", "--raw", _]:
                 allowed = Lie.NODE_READS_SECRETS in self._lies
             case _:
                 return Completed(argv=argv, status=1, stdout="", stderr="error: unknown command")
         refusal = "" if allowed else "Error from server (Forbidden): it is forbidden\n"
         return Completed(argv=argv, status=0 if allowed else 1, stdout="", stderr=refusal)
+
+    def _annotate(self, node: str, name: str, value: str) -> None:
+        self._objects.apply({"kind": "Node", "metadata": {"name": node, "annotations": {name: value}}})
+
+    def _busybox(self, server: str, argv: tuple[str, ...]) -> Completed:
+        """Get the one page that a node has for itself alone."""
+        settings = self._world.topology.kubernetes
+        if argv[-1] != PROXY_MODE or settings is None or (Component.KUBE_PROXY, server) in self._stopped:
+            return Completed(argv=argv, status=1, stdout="", stderr="wget: connection refused\n")
+        mode = "userspace" if Lie.PROXY_OF_OTHER_MODE in self._lies else settings.proxy
+        return Completed(argv=argv, status=0, stdout=mode, stderr="")
+
+    def _nft(self, server: str, argv: tuple[str, ...]) -> Completed:
+        """Refuse connections to the API server, or let them in again."""
+        match argv[-1]:
+            case text if text == REFUSE and Lie.FAULT_WITHOUT_EFFECT not in self._lies:
+                self._unreachable.add(server)
+            case text if text == ALLOW and Lie.NEVER_HEALS not in self._lies:
+                self._unreachable.discard(server)
+        return Completed(argv=argv, status=0, stdout="", stderr="")
+
+    def _ss(self, server: str, argv: tuple[str, ...]) -> Completed:
+        """Reset connections: there are none."""
+        del server
+        known = argv == CUT
+        return Completed(argv=argv, status=0 if known else 1, stdout="", stderr="" if known else "unknown\n")

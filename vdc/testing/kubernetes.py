@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from vdc.cluster.api import MemberState
-from vdc.cluster.kubernetes.api import Answer, Component, Manifest, NodeState, Pod
+from vdc.cluster.kubernetes.api import RECORDED_SYSCTLS, Answer, Caller, Component, Manifest, NodeState, Pod
 from vdc.datacenter.api import Machine
 from vdc.errors import ClusterError, InputError, WaitTimeout
 from vdc.testing.cluster import FakeCluster
@@ -25,7 +25,10 @@ CONTROL: Final = frozenset({Component.API_SERVER, Component.CONTROLLER_MANAGER, 
 
 _OK, _UNAUTHORIZED, _FORBIDDEN = 200, 401, 403
 _INTERFACES: Final = ("all", "default", "eth0", "eth1")
+_LOST: Final = frozenset({2, 3})
+"""Which requests through proxies are lost by some that lie."""
 _OTHER_VERSION: Final = "v1.19.0"
+_CHANGED: Mapping[str, str] = MappingProxyType({"net.ipv4.conf.all.rp_filter": "2"})
 _DEFAULTS: Mapping[str, str] = MappingProxyType({"arp_ignore": "0", "arp_announce": "0", "rp_filter": "0"})
 
 
@@ -38,14 +41,18 @@ class FakeKubernetes(FakeCluster):
         lies = dc.world.lies
         self._objects = Objects()
         self._controllers = Controllers(dc.topology, self._objects, lies)
+        for name in self._controllers.nodes:
+            self._objects.apply({"kind": "Node", "metadata": {"name": name}})
         super().__init__(dc)
         self._claimed_stopped: set[tuple[Component, str]] = set()
         self._stopped: set[tuple[Component, str]] = set()
         self._changed: dict[tuple[str, str], str] = {}
-        self._asked = 0
+        self._unreachable: set[str] = set()
+        self._proxied = 0
+        self._since_loss = 0
         self._traffic = Traffic(dc, self._objects, self._controllers, self._stopped)
         self._shell = Shell(self._traffic)
-        dc.world.programs |= Guests(dc.world, self._objects, self._stopped).programs
+        dc.world.programs |= Guests(dc.world, self._objects, self._stopped, self._unreachable).programs
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -69,6 +76,7 @@ class FakeKubernetes(FakeCluster):
 
     def nodes(self) -> tuple[NodeState, ...]:
         """Return the nodes that the API has."""
+        self._expect_api()
         names = self.node_names[:-1] if Lie.NODE_MISSING in self._world.lies else self.node_names
         return tuple(map(self._node, names))
 
@@ -81,12 +89,14 @@ class FakeKubernetes(FakeCluster):
 
     def apply(self, *manifests: Manifest) -> None:
         """Write objects; what follows from them is there at once."""
+        self._expect_api()
         for manifest in manifests:
             self._traffic.addressed(self._objects.apply(manifest))
         self._reconcile()
 
     def delete(self, *manifests: Manifest) -> None:
         """Remove objects and pods."""
+        self._expect_api()
         for manifest in manifests:
             if manifest["kind"] == "Pod":
                 self._kill(manifest["metadata"]["name"])
@@ -95,10 +105,12 @@ class FakeKubernetes(FakeCluster):
 
     def get(self, kind: str, name: str, *, namespace: str = "") -> Manifest:
         """Return an object."""
+        self._expect_api()
         return self._objects.get(bare(kind), name, namespace)
 
     def list(self, kind: str, *, namespace: str = "", labels: Mapping[str, str] | None = None) -> tuple[Manifest, ...]:
-        """Return objects; pods and nodes are not among them."""
+        """Return objects; pods are not among them."""
+        self._expect_api()
         if Lie.OBJECTS_CHURN in self._world.lies:
             self._objects.touch(self._objects.get("Namespace", "default", ""))
         return tuple(
@@ -110,6 +122,7 @@ class FakeKubernetes(FakeCluster):
 
     def pods(self, *, namespace: str = "", labels: Mapping[str, str] | None = None) -> tuple[Pod, ...]:
         """Return pods."""
+        self._expect_api()
         if Lie.PODS_RESTART in self._world.lies:
             for pod in self._controllers.pods:
                 pod.restarts += 1
@@ -142,26 +155,53 @@ class FakeKubernetes(FakeCluster):
         parts = urlsplit(url)
         return Answer(status=_OK, body=self._traffic.answer(place, str(parts.hostname), parts.port or 80))
 
-    def ask_api(self, path: str, *, via: str | None = None, proxied: bool = False, anonymous: bool = False) -> Answer:
+    def ask_api(
+        self, path: str, *, via: str | None = None, proxied: bool = False, caller: Caller = Caller.ADMIN
+    ) -> Answer:
         """Ask an API server, or the proxy of a server, which asks one that serves."""
-        alive = tuple(name for name in self.members if self._runs(Component.API_SERVER, name))
+        alive = self._serving()
         if proxied:
+            self._expect_not_lost()
             asked = (self.members[0],) if Lie.PROXY_OF_ONE in self._world.lies and via == self.node_names[-1] else alive
         else:
             asked = alive if via is None else (via,)
         if not set(asked) & set(alive):
             raise ClusterError(f"no API server answers via {via}")
-        if anonymous and not path.endswith("z") and Lie.ANONYMOUS_AT_API not in self._world.lies:
-            return Answer(status=_FORBIDDEN, body=f'User "system:anonymous" cannot get path "{path}"')
+        lies = self._world.lies
+        match caller:
+            case Caller.NOBODY if Lie.ANONYMOUS_AT_API not in lies:
+                return Answer(status=_FORBIDDEN, body=f'User "system:anonymous" cannot get path "{path}"')
+            case Caller.STRANGER if Lie.STRANGER_AT_API not in lies:
+                return Answer(status=_UNAUTHORIZED, body="Unauthorized")
+            case Caller.POD if Lie.POD_UNKNOWN in lies:
+                return Answer(status=_UNAUTHORIZED, body="Unauthorized")
+            case Caller.POD if path.endswith("secrets") and Lie.POD_READS_SECRETS not in lies:
+                return Answer(status=_FORBIDDEN, body="it is forbidden")
         return Answer(status=_OK, body="ok")
 
-    def ask_kubelet(self, node: str, path: str, *, anonymous: bool = False) -> Answer:
+    def ask_kubelet(self, node: str, path: str, *, caller: Caller = Caller.ADMIN) -> Answer:
         """Ask a kubelet."""
         if not self._runs(Component.KUBELET, node) or self._traffic.dead(node):
             raise ClusterError(f"the kubelet of {node} does not answer")
-        if anonymous and Lie.ANONYMOUS_AT_KUBELET not in self._world.lies:
+        believed = {
+            Caller.ADMIN: True,
+            Caller.NOBODY: Lie.ANONYMOUS_AT_KUBELET in self._world.lies,
+            Caller.STRANGER: Lie.STRANGER_AT_KUBELET in self._world.lies,
+        }
+        if not believed.get(caller, False):
             return Answer(status=_UNAUTHORIZED, body="Unauthorized")
         return Answer(status=_OK, body="ok" if path == "/healthz" else "{}")
+
+    def ask_etcd(self, server: str, *, caller: Caller = Caller.ADMIN) -> Answer:
+        """Ask a member of etcd."""
+        believed = {
+            Caller.ADMIN: True,
+            Caller.NOBODY: Lie.ANYBODY_AT_ETCD in self._world.lies,
+            Caller.STRANGER: Lie.STRANGER_AT_ETCD in self._world.lies,
+        }
+        if server not in self.members or not self._runs(Component.ETCD, server) or not believed.get(caller, False):
+            raise ClusterError(f"etcd of {server} does not answer {caller}")
+        return Answer(status=_OK, body='{"health":"true"}')
 
     def running(self, component: Component, server: str) -> bool:
         """Return what systemd says."""
@@ -188,18 +228,27 @@ class FakeKubernetes(FakeCluster):
     def sysctls(self, server: str, names: Sequence[str]) -> Mapping[str, str]:
         """Return kernel settings of the usual interfaces."""
         expanded = (name.replace("*", interface) for name in names for interface in _INTERFACES)
-        return {name: self._changed.get((server, name), _DEFAULTS[name.rpartition(".")[2]]) for name in expanded}
+        now = {name: self._changed.get((server, name), _DEFAULTS[name.rpartition(".")[2]]) for name in expanded}
+        return {**now, **_CHANGED} if Lie.SYSCTL_CHANGED_AT_FIRST in self._world.lies else now
+
+    def first_sysctls(self, server: str) -> Mapping[str, str]:
+        """Return kernel settings as they are where nothing has changed them."""
+        del server
+        expanded = (name.replace("*", interface) for name in RECORDED_SYSCTLS for interface in _INTERFACES)
+        return {name: _DEFAULTS[name.rpartition(".")[2]] for name in expanded}
 
     def join(self, machine: Machine) -> None:
         """Make a server a node."""
         machine.run(["systemctl", "start", Component.KUBELET])
         if machine.name not in self._controllers.nodes:
             self._controllers.nodes.append(machine.name)
+            self._objects.apply({"kind": "Node", "metadata": {"name": machine.name}})
         self._reconcile()
 
     def remove(self, name: str) -> None:
         """Make a server no node any more."""
         self._controllers.nodes.remove(name)
+        self._objects.delete({"kind": "Node", "metadata": {"name": name}})
         if name in self._controllers.control_planes:
             self._controllers.control_planes.remove(name)
         self._reconcile()
@@ -224,9 +273,30 @@ class FakeKubernetes(FakeCluster):
     def _runs(self, component: Component, server: str) -> bool:
         return server not in self._world.down and (component, server) not in self._stopped
 
+    def _expect_not_lost(self) -> None:
+        """Lose requests through proxies, if they lie."""
+        self._proxied += 1
+        self._since_loss += 1 if self._unreachable else 0
+        some = Lie.PROXY_LOSES_SOME in self._world.lies and self._proxied in _LOST
+        # not the first, which may be under way when the API server is lost
+        if some or (Lie.PROXY_LOSES_ONE in self._world.lies and self._since_loss == 2 and self._unreachable):
+            raise ClusterError("the connection was reset")
+
+    def _serving(self) -> tuple[str, ...]:
+        """Return the control planes whose API server is reached."""
+        return tuple(
+            name for name in self.members if self._runs(Component.API_SERVER, name) and name not in self._unreachable
+        )
+
+    def _expect_api(self) -> None:
+        if not self._serving():
+            raise ClusterError("no API server answers")
+
     def _pod(self, pod: Pod) -> FakePod:
+        """Return a pod as its kubelet has it, which the API asks."""
+        self._expect_api()
         for each in self._controllers.pods:
-            if each.uid == pod.uid and not self._traffic.dead(each.node):
+            if each.uid == pod.uid and self._runs(Component.KUBELET, each.node) and not self._traffic.dead(each.node):
                 return each
         raise ClusterError(f"{pod.namespace}/{pod.name} is not there")
 

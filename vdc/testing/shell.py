@@ -20,7 +20,7 @@ class Shell:
     def run(self, pod: FakePod, argv: tuple[str, ...]) -> str:
         """Return what a command prints. Raises ClusterError: it fails, or there is no such command."""
         match argv:
-            case ("sh", "-c", script, "sh", *urls) if script == EACH_PAGE:
+            case ("sh", "-c", script, "sh", limit, *urls) if script == EACH_PAGE and int(limit) > 0:
                 return "".join(self._page(pod, url) for url in urls)
             case ("sh", "-c", script, "sh", *names) if script == EACH_NAME:
                 return "".join(line for name in names for line in self._looked_up(name))

@@ -82,18 +82,23 @@ class Traffic:
         """Return the addresses of a name; none if it is not known."""
         for service in self._objects.of("Service"):
             metadata, spec = service["metadata"], service["spec"]
-            if name.startswith(f"{metadata['name']}.{metadata['namespace']}.svc."):
+            if name == f"{metadata['name']}.{metadata['namespace']}.svc.{self._domain()}.":
                 if Lie.NAMES_WRONG in self._lies:
                     return (_NOBODY,)
                 return tuple(pod.address for pod in self.behind(service)) if _headless(spec) else (spec["clusterIP"],)
         return (_NOBODY,) if Lie.NAMES_INVENTED in self._lies else ()
+
+    def _domain(self) -> str:
+        kubernetes = self._dc.topology.kubernetes
+        assert kubernetes is not None
+        return "elsewhere" if Lie.DOMAIN_IGNORED in self._lies else kubernetes.domain
 
     def answer(self, source: str, host: str, port: int) -> str:
         """Return the page that a node or a client outside gets. Raises ClusterError: nobody answers it."""
         for server in self._dc.topology.members:
             if str(server.node.ip) == host and port == _HEALTH_PORT:
                 return self._healthy(server.name)
-        pod = self._pod_at(host, port) or self._behind_service(source, host) or self._behind_balancer(host)
+        pod = self._pod_at(host, port) or self._behind_service(source, host, port) or self._behind_balancer(host, port)
         if pod is None or self.dead(pod.node) or self._lost(source, pod.node):
             raise ClusterError(f"http://{host}:{port}/ does not answer")
         return f"{pod.name} {pod.node}\n"
@@ -110,18 +115,18 @@ class Traffic:
     def _pod_at(self, host: str, port: int) -> FakePod | None:
         return next((pod for pod in self._controllers.pods if pod.address == host and port == PORT), None)
 
-    def _behind_service(self, source: str, host: str) -> FakePod | None:
+    def _behind_service(self, source: str, host: str, port: int) -> FakePod | None:
         for service in self._objects.of("Service"):
-            if service["spec"].get("clusterIP") == host:
+            if service["spec"].get("clusterIP") == host and _serves(service, port):
                 pods = self._pods(self._rules.get(source, {}).get(_name(service), ()))
                 if Lie.SERVICE_SKIPS_POD in self._lies:
                     pods = pods[1:]
                 return self._next(f"{source} {host}", pods)
         return None
 
-    def _behind_balancer(self, host: str) -> FakePod | None:
+    def _behind_balancer(self, host: str, port: int) -> FakePod | None:
         for service in self._objects.of("Service"):
-            if any(each["ip"] == host for each in _ingress(service)):
+            if any(each["ip"] == host for each in _ingress(service)) and _serves(service, port):
                 name = _name(service)
                 pods = [
                     pod
@@ -129,6 +134,8 @@ class Traffic:
                     for pod in self._pods(self._rules.get(node, {}).get(name, ()))
                     if pod.node == node
                 ]
+                if Lie.BALANCER_LOSES_SOME in self._lies and self._turns[host] % 10 == 9:
+                    pods = []
                 if Lie.BALANCER_OF_ONE_RACK in self._lies:
                     pods = [pod for pod in pods if self._rack(pod.node) == self._rack(pods[0].node)]
                 return self._next(host, pods)
@@ -147,6 +154,10 @@ class Traffic:
 
 def _name(service: Object) -> str:
     return f"{service['metadata'].get('namespace', 'default')}/{service['metadata']['name']}"
+
+
+def _serves(service: Object, port: int) -> bool:
+    return any(each["port"] == port for each in service["spec"].get("ports", ()))
 
 
 def _headless(spec: Object) -> bool:

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from itertools import chain
 
 from vdc.datacenter.api import Power, Routes, SessionState
+from vdc.model.disturbance import Disturbance
 from vdc.model.routing import expected_routes, expected_sessions
 from vdc.model.topology import Address, Session, Tier, Topology
 from vdc.shell import Completed
@@ -32,6 +33,7 @@ class World:
         self.down: set[str] = set()
         self.cut: set[tuple[str, str]] = set()
         self.blocked: dict[str, frozenset[Address]] = {}
+        self.wires: dict[tuple[str, str], dict[str, tuple[Disturbance, Disturbance]]] = {}
         self.boots = {server.name: 1 for server in topology.servers}
         self.releases = {server.name: topology.release for server in topology.servers}
         self.data: dict[str, str] = {}
