@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from vdc.datacenter.convergence import differences
-from vdc.errors import HealError, WaitTimeout
+from vdc.errors import HarnessTimeout, HealError, HostError, WaitTimeout
 from vdc.faults import Fault, Isolated, LinkCut, RackOff, RouterOff, RoutersOff, ServerCrash, injected
 from vdc.faults.partition import ruleset
 from vdc.history import read
@@ -55,7 +55,7 @@ def test_a_fault_is_healed_when_the_body_fails(make_dc: MakeDataCenter, fault: F
 def test_the_body_never_runs_where_a_fault_does_not_bite(make_dc: MakeDataCenter, fault: Fault) -> None:
     dc = make_dc(Lie.FAULT_WITHOUT_EFFECT)
     ran: list[str] = []
-    with pytest.raises(WaitTimeout, match="to bite"), injected(dc, fault):
+    with pytest.raises(HarnessTimeout, match="to bite"), injected(dc, fault):
         ran.append("body")
     assert ran == []
     # Nothing was broken, so there is nothing to prove by new boot IDs, and nothing to distrust.
@@ -155,10 +155,29 @@ def test_faults_nest_and_heal_inside_out(make_dc: MakeDataCenter) -> None:
 
 def test_the_rules_of_a_partition_drop_both_directions(make_dc: MakeDataCenter) -> None:
     dc = make_dc()
-    rules = ruleset((dc.topology.server("rack1-cs0").node.ip,))
+    rules = ruleset((dc.topology.server("rack1-cs0").node.ip,), "inet x")
     address = dc.topology.server("rack1-cs0").node.ip
     assert f"hook input priority -300; ip saddr {{ {address} }} drop;" in rules
     assert f"hook output priority -300; ip daddr {{ {address} }} drop;" in rules
+
+
+def test_partitions_of_one_server_do_not_undo_one_another() -> None:
+    assert Isolated("a", ("b",))._table != Isolated("a", ("c",))._table
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (LinkCut("spine9", "eth0"), "there is no router or server spine9"),
+        (LinkCut("spine0", "eth9"), "spine0 has no session over eth9"),
+    ],
+)
+def test_a_cable_that_nobody_would_miss_is_not_touched(make_dc: MakeDataCenter, fault: Fault, why: str) -> None:
+    dc = make_dc()
+    with pytest.raises(HostError, match=why), injected(dc, fault):
+        raise AssertionError("the body ran")
+    assert dc.dirty() is None
+    assert not dc.world.cut
 
 
 def _root(error: BaseException) -> BaseException:

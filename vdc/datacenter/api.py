@@ -14,6 +14,8 @@ from subprocess import Popen  # noqa: TID251 - the type only; vdc.shell starts t
 from typing import IO, Protocol
 
 from vdc.history import Recorder
+from vdc.model.disturbance import Disturbance
+from vdc.model.flight import Flight, Salvo
 from vdc.model.topology import Address, Prefix, Topology
 from vdc.model.topology import Router as RouterSpec
 from vdc.model.topology import Server as ServerSpec
@@ -150,6 +152,26 @@ class Router(Speaker, Powered, Protocol):
         """Return whether the interface has a carrier."""
 
 
+class Wire(Protocol):
+    """A cable, seen from the device at one of its ends: what that sends is outgoing."""
+
+    @property
+    def mtu(self) -> int:
+        """The largest IP packet that it carries, in bytes."""
+
+    def lacks(self) -> str | None:
+        """Return why its packets cannot be disturbed, or None."""
+
+    def disturb(self, key: str, *, outgoing: Disturbance, incoming: Disturbance) -> None:
+        """Disturb its packets; `key` says whose disturbance it is. Raises BuildError."""
+
+    def restore(self, key: str) -> None:
+        """Undo the disturbance of this key; without one that is fine."""
+
+    def fly(self, salvo: Salvo) -> tuple[Flight, Flight]:
+        """Send numbered packets over it both ways, and return what came of the outgoing and of the incoming ones."""
+
+
 class DataCenter(Protocol):
     """A running instance of a topology."""
 
@@ -172,6 +194,15 @@ class DataCenter(Protocol):
     @property
     def externals(self) -> Mapping[str, Spawner]:
         """Every client outside the border, by name."""
+
+    def drop(self, key: str, lost: Mapping[str, Sequence[Address]]) -> None:
+        """Lose all that devices send to these addresses; `key` says whose doing it is. Raises BuildError."""
+
+    def undrop(self, key: str, devices: Sequence[str]) -> None:
+        """Undo what `drop` did with this key; if nothing was done that is fine."""
+
+    def wire(self, device: str, interface: str) -> Wire:
+        """Return the cable of an interface. Raises InputError: there is no such device or interface."""
 
     @property
     def slowness(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,11 +13,13 @@ from pathlib import Path
 
 from vdc.datacenter.machine import LiveMachine
 from vdc.datacenter.router import LiveClient, LiveRouter
+from vdc.datacenter.wire import LiveWire, wire_of
 from vdc.errors import DirtyError
 from vdc.history import Recorder
-from vdc.host import engine, libvirtd
+from vdc.host import drops, engine, libvirtd
+from vdc.host.drops import Sender
 from vdc.host.secrets import Secrets
-from vdc.model.topology import Topology
+from vdc.model.topology import Address, Topology
 from vdc.plan.plan import Plan
 from vdc.plan.resources import Bird, DefaultRoute
 from vdc.settings import Settings
@@ -102,6 +104,18 @@ class LiveDataCenter:
             for each in self.topology.externals
         }
 
+    def drop(self, key: str, lost: Mapping[str, Sequence[Address]]) -> None:
+        """Lose all that devices send to these addresses."""
+        drops.drop([self._sender(device, addresses) for device, addresses in lost.items()], key)
+
+    def undrop(self, key: str, devices: Sequence[str]) -> None:
+        """Undo what `drop` did with this key."""
+        drops.undo([self._sender(device) for device in devices], key)
+
+    def wire(self, device: str, interface: str) -> LiveWire:
+        """Return the cable of an interface. Raises InputError: there is no such device or interface."""
+        return wire_of(self.topology, self.plan.context, device, interface)
+
     def mark_dirty(self, reason: str) -> None:
         """Remember, for every process, that the data centre is not what it should be."""
         (self.run_directory / DIRTY).write_text(reason)
@@ -110,6 +124,12 @@ class LiveDataCenter:
         """Return why the data centre must not be trusted any more, or None."""
         path = self.run_directory / DIRTY
         return path.read_text() if path.exists() else None
+
+    def _sender(self, device: str, lost: Sequence[Address] = ()) -> Sender:
+        if not self.topology.has_server(device):
+            return Sender(netns=self.plan.context.device_netns(device), lost=tuple(lost))
+        taps = tuple(port.tap for port in self.topology.server(device).ports)
+        return Sender(netns=self.plan.context.netns, lost=tuple(lost), taps=taps)
 
     def _bird(self, router: str) -> Bird:
         daemon = self.plan.resource(f"bird:{router}")

@@ -13,7 +13,8 @@ from contextlib import AbstractContextManager, contextmanager
 
 from vdc.datacenter.api import DataCenter
 from vdc.datacenter.pace import deadline
-from vdc.errors import HealError, WaitTimeout
+from vdc.errors import HarnessTimeout, HealError, HostError, WaitTimeout
+from vdc.faults.lease import Lease, leased
 from vdc.wait import wait_for
 
 
@@ -28,6 +29,12 @@ class Fault(ABC):
 
     heal_seconds: float = 120.0
     """How long it may take until all is well again, where the host's slowness is 1.0."""
+
+    lease_seconds: float = 1800.0
+    """How long it may be in effect, where the host's slowness is 1.0 or less; then it is healed, whoever holds it."""
+
+    needs: str = "nothing but the devices it names"
+    """What its target must offer, for people; `missing` looks whether it does."""
 
     @property
     @abstractmethod
@@ -50,6 +57,10 @@ class Fault(ABC):
     def healed(self, dc: DataCenter) -> None:
         """Return if it works again, seen from others."""
 
+    def missing(self, dc: DataCenter) -> str | None:
+        """Return why this host or data centre cannot offer what the fault needs; None if it can."""
+        return None
+
     def restarts(self, dc: DataCenter) -> tuple[str, ...]:
         """Return the servers that healing restarts: each must answer with another boot ID afterwards."""
         return ()
@@ -60,35 +71,58 @@ Inject = Callable[[Fault], AbstractContextManager[None]]
 
 
 @contextmanager
-def injected(dc: DataCenter, fault: Fault, *, on_failure: Callable[[], object] | None = None) -> Iterator[None]:
+def injected(
+    dc: DataCenter, fault: Fault, *, on_failure: Callable[[], object] | None = None, lasting: float = 0.0
+) -> Iterator[None]:
     """Run the body while `fault` is in effect: proven to bite before, healed and proven healed after.
 
-    It is healed whatever happens in the body. Every phase is an event in the history. `on_failure` is called
-    if the fault does not bite or the body fails, before anything is healed: what explains it is still there.
+    It is healed whatever happens in the body, also if this process dies in it (`vdc.faults.lease`). Every phase is an
+    event in the history. `on_failure` is called if the fault does not bite or the body fails, before anything is
+    healed: what explains it is still there. `lasting` are the seconds that the body means to take: the
+    lease is longer by them.
 
     Raises:
-        WaitTimeout: the fault did not bite in time; the body did not run.
+        HostError: the data centre cannot offer what the fault needs; nothing was touched.
+        HarnessTimeout: the fault did not bite in time, and the body did not run; or its lease ran out in the body.
         HealError: it could not be healed, or did not prove it; the data centre is marked dirty.
     """
+    lacks = fault.missing(dc)
+    if lacks is not None:
+        raise HostError(f"{fault.name}: {lacks}")
     boots = {name: dc.servers[name].boot_id() for name in fault.restarts(dc)}
-    bitten = False
+    with leased(dc, fault, lasting + fault.lease_seconds * max(1.0, dc.slowness)) as lease:
+        bitten = False
+        try:
+            _inject(dc, fault, lease)
+            bitten = True
+            yield
+            lease.expect_current(fault.name)
+        except BaseException as error:
+            if on_failure is not None and not isinstance(error, (KeyboardInterrupt, SystemExit)):
+                _tell(on_failure, error)
+            raise
+        finally:
+            with lease.healing() as due:
+                _heal(dc, fault, boots, bitten=bitten, undo=due)
+
+
+def heal(dc: DataCenter, fault: Fault) -> None:
+    """Heal a fault that somebody else injected, and prove it.
+
+    Raises HealError: it could not be healed, or did not prove it; the data centre is marked dirty.
+    """
+    _heal(dc, fault, dict.fromkeys(fault.restarts(dc), ""), bitten=False, undo=True)
+
+
+def _inject(dc: DataCenter, fault: Fault, lease: Lease) -> None:
+    with _phase(dc, fault, "inject"):
+        fault.inject(dc)
     try:
-        with _phase(dc, fault, "inject"):
-            fault.inject(dc)
         with _phase(dc, fault, "bites"):
-            wait_for(
-                lambda: fault.bites(dc),
-                what=f"{fault.name} to bite",
-                timeout=deadline(dc, fault.bite_seconds),
-            )
-        bitten = True
-        yield
-    except BaseException as error:
-        if on_failure is not None and not isinstance(error, (KeyboardInterrupt, SystemExit)):
-            _tell(on_failure, error)
-        raise
-    finally:
-        _heal(dc, fault, boots, bitten=bitten)
+            lease.expect_kept()
+            wait_for(lambda: fault.bites(dc), what=f"{fault.name} to bite", timeout=deadline(dc, fault.bite_seconds))
+    except WaitTimeout as error:  # the cluster under test has no part in it
+        raise HarnessTimeout(error.what, deadline=error.deadline, last=error.last, log=error.log) from error
 
 
 def _tell(on_failure: Callable[[], object], error: BaseException) -> None:
@@ -98,10 +132,11 @@ def _tell(on_failure: Callable[[], object], error: BaseException) -> None:
         error.add_note(f"what explains it could not be gathered: {second}")
 
 
-def _heal(dc: DataCenter, fault: Fault, boots: Mapping[str, str], *, bitten: bool) -> None:
+def _heal(dc: DataCenter, fault: Fault, boots: Mapping[str, str], *, bitten: bool, undo: bool) -> None:
     try:
-        with _phase(dc, fault, "heal"):
-            fault.heal(dc)
+        if undo:
+            with _phase(dc, fault, "heal"):
+                fault.heal(dc)
         with _phase(dc, fault, "healed"):
             _prove_restarts(dc, boots, demanded=bitten)
             wait_for(
@@ -128,12 +163,19 @@ def _prove_restarts(dc: DataCenter, boots: Mapping[str, str], *, demanded: bool)
             raise WaitTimeout(f"{name} to restart", deadline=0.0, last=f"boot ID is still {before}")
 
 
+def _told(fault: Fault, phase: str) -> dict[str, object]:
+    """Return what the history keeps of a fault, so that it can be injected once more."""
+    from vdc.faults.catalogue import recorded
+
+    return {"fault": recorded(fault)} if phase == "inject" else {}
+
+
 @contextmanager
 def _phase(dc: DataCenter, fault: Fault, phase: str) -> Iterator[None]:
     """Record the phase: where something is done, when it begins; where a fact is awaited, when it holds."""
     awaited = phase in {"bites", "healed"}
     if not awaited:
-        dc.recorder.record("fault", "harness", name=fault.name, phase=phase)
+        dc.recorder.record("fault", "harness", name=fault.name, phase=phase, **_told(fault, phase))
     try:
         with dc.steps.step(f"{fault.name}: {phase}"):
             yield

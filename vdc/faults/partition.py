@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import cycle, islice
+from random import Random
+from typing import Any
 
-from vdc.datacenter.api import DataCenter
+from vdc.datacenter.api import DataCenter, Machine, Router
 from vdc.datacenter.reachability import expect_cut_off, expect_reaches
 from vdc.faults.base import Fault
-from vdc.model.topology import Address
-
-_TABLE = "inet vdc_partition"
+from vdc.faults.shapes import Blocked, Parties, blocked, parties
+from vdc.model.topology import Address, Topology
+from vdc.wait import NotYet
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,7 @@ class Isolated(Fault):
 
     def inject(self, dc: DataCenter) -> None:
         """Drop all packets from and to the peers."""
-        dc.servers[self.server].run(["nft", "-f", "-"], stdin=ruleset(self._blocked(dc)))
+        dc.servers[self.server].run(["nft", "-f", "-"], stdin=ruleset(self._blocked(dc), self._table))
 
     def bites(self, dc: DataCenter) -> None:
         """The server does not reach its peers, its peers do not reach it, and clients outside do."""
@@ -45,7 +51,7 @@ class Isolated(Fault):
     def heal(self, dc: DataCenter) -> None:
         """Remove the rules."""
         # Adding first makes the removal idempotent.
-        dc.servers[self.server].run(["nft", "-f", "-"], stdin=f"add table {_TABLE}\ndelete table {_TABLE}\n")
+        dc.servers[self.server].run(["nft", "-f", "-"], stdin=f"add table {self._table}\ndelete table {self._table}\n")
 
     def healed(self, dc: DataCenter) -> None:
         """The server and its peers reach one another again."""
@@ -53,6 +59,11 @@ class Isolated(Fault):
         for peer in self._peers(dc):
             expect_reaches(dc.servers[peer], server.node.ip)
             expect_reaches(dc.servers[self.server], dc.topology.server(peer).node.ip)
+
+    @property
+    def _table(self) -> str:
+        """Return a table of its own: another partition of the same server may be in effect at the same time."""
+        return f"inet vdc_partition_{hashlib.sha256(repr(self).encode()).hexdigest()[:8]}"
 
     def _peers(self, dc: DataCenter) -> tuple[str, ...]:
         others = self.peers or tuple(each.name for each in dc.topology.members if each.name != self.server)
@@ -66,19 +77,168 @@ class Isolated(Fault):
         return tuple(dict.fromkeys(address.ip for address in (*own, *ports)))
 
 
-def ruleset(blocked: tuple[Address, ...]) -> str:
+@dataclass(frozen=True, slots=True)
+class Partitioned(Fault):
+    """Groups of devices no longer reach one another: halves, a majority ring, a bridge …
+
+    What a device sends to an address of another party is lost on the host, just outside the device; what goes through
+    it is not. `cut` are pairs of `parties`, by their places: packets of the first to the second are lost.
+    """
+
+    heal_seconds = 180.0
+    """Sessions that were lost must come back, and their routes."""
+
+    shape: str
+    parties: Parties
+    cut: Blocked
+
+    def __post_init__(self) -> None:
+        if not self.cut:
+            raise ValueError("nobody is cut off from anybody")
+
+    @property
+    def name(self) -> str:
+        """`partition SHAPE: rack0-tor0, … | rack1-tor0, …`."""
+        return f"partition {self.shape}: {' | '.join(map(_party, self.parties))}"
+
+    def inject(self, dc: DataCenter) -> None:
+        """Lose the packets."""
+        dc.drop(self._key, self._lost(dc.topology))
+
+    def bites(self, dc: DataCenter) -> None:
+        """No echo of a request comes back over a cut. Where only one direction is, requests of the other still come;
+        and parties between which there is none reach one another, unless their neighbours do not.
+        """
+        _all_of(_expect_cut_off, dc, self._pairs(self.cut))
+        one_way = tuple((b, a) for a, b in self.cut if (b, a) not in self.cut)
+        _all_of(_expect_heard, dc, self._pairs(one_way))
+        if not self._severs(dc.topology):
+            _all_of(_expect_reaches, dc, self._pairs(self._open()))
+
+    def heal(self, dc: DataCenter) -> None:
+        """Let them pass."""
+        dc.undrop(self._key, tuple(self._lost(dc.topology)))
+
+    def healed(self, dc: DataCenter) -> None:
+        """All parties reach one another."""
+        _all_of(_expect_reaches, dc, self._pairs((*self.cut, *self._open())))
+
+    def _lost(self, topology: Topology) -> Mapping[str, tuple[Address, ...]]:
+        """Return, for each device that sends over a cut, the addresses of all whom it does not reach."""
+        found: dict[str, tuple[Address, ...]] = {}
+        for a, b in self.cut:
+            theirs = tuple(address for name in self.parties[b] for address in addresses_of(topology, name))
+            for name in self.parties[a]:
+                found[name] = (*found.get(name, ()), *theirs)
+        return found
+
+    def _open(self) -> Blocked:
+        places = range(len(self.parties))
+        cut = {*self.cut, *((b, a) for a, b in self.cut)}
+        return tuple((a, b) for a in places for b in places if a < b and (a, b) not in cut)
+
+    def _severs(self, topology: Topology) -> bool:
+        """Return whether routers lose sessions by it, so that others may lose their routes."""
+        place = {name: number for number, party in enumerate(self.parties) for name in party}
+        return any(
+            (place.get(session.device), place.get(session.peer_device)) in self.cut
+            for router in topology.routers
+            for session in router.sessions
+        )
+
+    def _pairs(self, of: Blocked) -> Iterator[tuple[str, str]]:
+        """Yield pairs of devices in which each device of both parties has its turn."""
+        for a, b in of:
+            ours, theirs = self.parties[a], self.parties[b]
+            yield from islice(zip(cycle(ours), cycle(theirs), strict=False), max(len(ours), len(theirs)))
+
+    @property
+    def _key(self) -> str:
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:8]
+
+
+def partition(topology: Topology, shape: str, of: str, dice: Random) -> Partitioned:
+    """Return the fault in which the racks, tiers, roles or servers of a topology are parted in this shape.
+
+    Raises InputError: there is no such shape or grouping, or there are too few parties.
+    """
+    found = parties(topology, of)
+    return Partitioned(shape, found, blocked(shape, len(found), dice))
+
+
+def addresses_of(topology: Topology, device: str) -> tuple[Address, ...]:
+    """Return every address of a server or a router."""
+    if topology.has_server(device):
+        server = topology.server(device)
+        ports = (address for port in server.ports for address in port.addresses)
+        own = (*server.nodes, *server.announces, *ports)
+    else:
+        router = topology.router(device)
+        own = (*router.loopbacks, *(address for end in router.interfaces for address in end.addresses))
+    return tuple(dict.fromkeys(each.ip for each in own))
+
+
+def _party(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if names[_SHOWN:] else "")
+
+
+_SHOWN = 3
+_AT_ONCE = 16
+
+
+def _all_of(expect: Callable[[DataCenter, str, str], None], dc: DataCenter, pairs: Iterator[tuple[str, str]]) -> None:
+    """Ask all pairs at the same time; raise the first reason why not."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for asked in [pool.submit(expect, dc, *pair) for pair in pairs]:
+            asked.result()
+
+
+def _expect_cut_off(dc: DataCenter, source: str, target: str) -> None:
+    expect_cut_off(_device(dc, source), _known_by(dc.topology, target), source=_known_by(dc.topology, source))
+
+
+def _expect_reaches(dc: DataCenter, source: str, target: str) -> None:
+    expect_reaches(_device(dc, source), _known_by(dc.topology, target), source=_known_by(dc.topology, source))
+
+
+def _expect_heard(dc: DataCenter, source: str, target: str) -> None:
+    """Return if echo requests of one get to another, whatever becomes of the answers; raises NotYet otherwise."""
+    before = _requests(dc, target)
+    try:
+        _expect_reaches(dc, source, target)
+    except NotYet:
+        if _requests(dc, target) == before:
+            raise NotYet(f"{target} does not hear {source}") from None
+
+
+def _requests(dc: DataCenter, device: str) -> int:
+    """Return how many echo requests a device has got since it started (proc(5), /proc/net/snmp)."""
+    said = _device(dc, device).run(["cat", "/proc/net/snmp"]).stdout.splitlines()
+    rows: list[list[Any]] = [line.split() for line in said if line.startswith("Icmp:")]
+    return int(dict(zip(*rows, strict=True)).get("InEchos", 0)) if len(rows) == 2 else 0
+
+
+def _device(dc: DataCenter, name: str) -> Machine | Router:
+    return dc.routers[name] if name in dc.routers else dc.servers[name]
+
+
+def _known_by(topology: Topology, name: str) -> Address:
+    return topology.server(name).node.ip if topology.has_server(name) else topology.router(name).loopback.ip
+
+
+def ruleset(addresses: tuple[Address, ...], table: str) -> str:
     """Return the nftables rules (nft(8)) that drop everything from and to these addresses."""
     return (
-        f"table {_TABLE} {{\n"
-        f"  chain input {{ type filter hook input priority -300; {_drops('saddr', blocked)}}}\n"
-        f"  chain output {{ type filter hook output priority -300; {_drops('daddr', blocked)}}}\n"
+        f"table {table} {{\n"
+        f"  chain input {{ type filter hook input priority -300; {_drops('saddr', addresses)}}}\n"
+        f"  chain output {{ type filter hook output priority -300; {_drops('daddr', addresses)}}}\n"
         "}\n"
     )
 
 
-def _drops(field: str, blocked: tuple[Address, ...]) -> str:
+def _drops(field: str, addresses: tuple[Address, ...]) -> str:
     by_family = {
-        word: ", ".join(str(each) for each in blocked if each.version == version)
+        word: ", ".join(str(each) for each in addresses if each.version == version)
         for word, version in (("ip", 4), ("ip6", 6))
     }
     return "".join(f"{word} {field} {{ {listed} }} drop; " for word, listed in by_family.items() if listed)

@@ -1,0 +1,73 @@
+"""Loses what devices send to some addresses, by nftables (nft(8)) outside them: in a router's namespace, or at the taps
+of a server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from vdc.errors import BuildError, CommandError
+from vdc.model.topology import Address
+from vdc.shell import in_namespace, run
+
+_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """A device that sends: a router in its `netns`, or with `taps` a server whose NICs they are."""
+
+    netns: str
+    lost: tuple[Address, ...]
+    taps: tuple[str, ...] = ()
+
+
+def drop(senders: Sequence[Sender], key: str) -> None:
+    """Lose what each sends to the addresses; `key` is whose doing it is. Raises BuildError."""
+    for netns, group in _by_namespace(senders):
+        _nft(netns, ruleset(group, key))
+
+
+def undo(senders: Sequence[Sender], key: str) -> None:
+    """Undo what `drop` did; if nothing was done that is fine."""
+    for netns, group in _by_namespace(senders):
+        table = _table(group, key)
+        with suppress(BuildError):  # with the namespace everything in it is gone
+            # nft 1.0.6 has no `destroy`: what has just been added can be deleted
+            _nft(netns, f"add table {table}\ndelete table {table}\n")
+
+
+def ruleset(senders: Sequence[Sender], key: str) -> str:
+    """Return the rules for the senders of one namespace."""
+    lines = [line for number, sender in enumerate(senders) for line in _chains(sender, number)]
+    return "".join(f"{line}\n" for line in (f"table {_table(senders, key)} {{", *lines, "}"))
+
+
+def _chains(sender: Sender, number: int) -> Iterator[str]:
+    hooks = [f'hook ingress device "{tap}"' for tap in sender.taps] or ["hook output"]
+    for place, hook in enumerate(hooks):
+        yield f"  chain from{number}-{place} {{"
+        yield f"    type filter {hook} priority {-300 if not sender.taps else 0}"
+        for word, version in (("ip", 4), ("ip6", 6)):
+            if lost := [str(address) for address in sender.lost if address.version == version]:
+                yield f"    {word} daddr {{ {', '.join(lost)} }} drop"
+        yield "  }"
+
+
+def _table(senders: Sequence[Sender], key: str) -> str:
+    return f"{'netdev' if senders[0].taps else 'inet'} vdc-drop-{key}"
+
+
+def _by_namespace(senders: Sequence[Sender]) -> Iterator[tuple[str, Sequence[Sender]]]:
+    for netns in dict.fromkeys(sender.netns for sender in senders):
+        yield netns, [sender for sender in senders if sender.netns == netns]
+
+
+def _nft(netns: str, rules: str) -> None:
+    try:
+        run(in_namespace(netns, ["nft", "-f", "-"]), stdin=rules, timeout=_SECONDS)
+    except CommandError as error:
+        raise BuildError(f"partition:{netns}", error.output.strip()) from error
