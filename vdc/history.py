@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -78,11 +78,20 @@ class Recorder:
         self.record("clock", "harness", wall=time.time())
 
 
-def read(path: Path) -> Iterator[Event]:
-    """Yield the events of a history file in the order they were written; a torn last line is left out."""
+def read(path: Path, *, damaged: Callable[[str], object] = str) -> Iterator[Event]:
+    """Yield the events of a history file in the order they were written; a torn last line is left out.
+
+    So is any other line that holds no event, as a full disk or a power cut leaves: `damaged` hears of it.
+    """
     if not path.exists():
         return
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
-            if line.endswith("\n"):
-                yield Event.from_line(line)
+            if not line.endswith("\n"):
+                continue
+            try:
+                event = Event.from_line(line)
+            except (ValueError, KeyError, TypeError):
+                damaged(line)
+                continue
+            yield event

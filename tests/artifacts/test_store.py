@@ -118,10 +118,14 @@ def test_a_mirror_stands_in_for_scheme_and_host(settings: Settings, serve: Calla
 def test_a_file_of_this_host_is_used_where_it_is(settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "kubelet"
     wanted = release(ReleaseFile(name="kubelet", digest=sha("sha256"), path=str(path)))
+    (state,) = artifacts.verify(wanted, settings)
+    assert (state.wrong, state.damaged) == ("not on this host", True)
+    assert artifacts.missing(wanted, settings) == ("kubernetes",)
     with pytest.raises(InputError, match=r"release mine: .*/kubelet cannot be read: No such file"):
         ensure(wanted, settings)
     path.write_bytes(CONTENT)
     assert ensure(wanted, settings) == path
+    assert [state.wrong for state in artifacts.verify(wanted, settings)] == [""]
     path.write_bytes(b"other")
     with pytest.raises(InputError, match=f"is not what its sha256 says; it is {sha('sha256', b'other')[7:]}"):
         ensure(wanted, settings)

@@ -10,10 +10,24 @@ from typing import Any, cast
 
 import pytest
 
+from vdc.cli.bench import lab as lab_module
 from vdc.cli.bench import rows
 from vdc.cli.bench.clos import bare_script, clos, racks
 from vdc.cli.bench.figures import Figure, Outcome, outcomes_text
-from vdc.cli.bench.lab import Came, Lab, Planned, Ready, durations, one_of_six, open_lab, resident, settled, six, stock
+from vdc.cli.bench.lab import (
+    Came,
+    Drawn,
+    Lab,
+    Planned,
+    Ready,
+    durations,
+    one_of_six,
+    open_lab,
+    resident,
+    settled,
+    six,
+    stock,
+)
 from vdc.cli.bench.rows import ROWS, Row
 from vdc.cluster.etcd import EtcdDeployer
 from vdc.cluster.kubernetes.deployer import KubernetesDeployer
@@ -28,7 +42,7 @@ from vdc.model.load import parse, read_topology
 from vdc.model.topology import Topology
 from vdc.plan.images import IMAGES
 from vdc.plan.plan import PlanContext, make_plan
-from vdc.report import FIRST_SCENARIO, RunResult, render_summary
+from vdc.report import FIRST_SCENARIO, FROM_CHECKPOINT, STANDARD_SUITE, RunResult, render_summary
 from vdc.settings import Settings
 from vdc.steps import Steps
 from vdc.wait import NotYet
@@ -86,10 +100,8 @@ def test_an_unknown_row_names_those_there_are(vdc: Vdc) -> None:
     said = vdc("bench", "speed", uid=0)
     assert said.status == 2
     assert "no row 'speed'" in said.err
-    assert (
-        "boot, dctest, fabric, fork, kubernetes, kubernetes-ha, lean, memory, moonshot, plan, restore, save, wiring"
-        in said.err
-    )
+    assert "there is boot, checkers, dctest, fabric, fork, kubernetes, kubernetes-ha, lean, memory, " in said.err
+    assert "plan, report, restore, save, wiring\n" in said.err
 
 
 def _good(_lab: Lab) -> Iterator[Figure]:
@@ -144,6 +156,9 @@ class Fake:
     ordinary = 150.0
     small = SimpleNamespace(seconds=60.0)
     saved = SimpleNamespace(seconds=2.0, checkpoint=SimpleNamespace(memory=1 << 29, stood_still=1.0))
+
+    def drawn(self) -> Drawn:
+        return Drawn(made=20.0, size=4_000_000, opened=0.5)
 
     def converged(self, topology: Topology, boot: str) -> float:
         return {("debian-12", "fork"): 9.0, ("debian-12", "cold"): 90.0, ("debian-12-stock", "cold"): 180.0}[
@@ -220,12 +235,13 @@ class Fake:
             "moonshot",
             [(160.0, None, None, None), (1016 / 1024, None, 24.0, None), (0.25, None, None, None)],
         ),
+        ("report", [(4.0, None, 10.0, None), (20.0, None, None, None), (0.5, None, 2.0, None)]),
         ("boot", [(1.5, None, 2.0, None), (9.0, 90.0, None, 5.0), (9.0, 180.0, None, 10.0)]),
         ("memory", [(100.0, 400.0, None, 1 / 0.6)]),
         ("lean", [(5.0, 20.0, None, 2.0)]),
         ("dctest", [(8.0, 80.0, 15.0, 8.0)]),
-        ("kubernetes", [(200.0, None, 360.0, None), (10.0, None, 20.0, None), (250.0, None, 300.0, None)]),
-        ("kubernetes-ha", [(800.0, None, 900.0, None), (40.0, None, None, None), (400.0, None, None, None)]),
+        ("kubernetes", [(200.0, None, 360.0, None), (10.0, 200.0, 20.0, None), (250.0, None, 300.0, None)]),
+        ("kubernetes-ha", [(800.0, None, 900.0, None), (40.0, 800.0, None, None), (400.0, None, None, None)]),
         ("save", [(4.0, None, 6.0, None), (2.0, None, 6.0, None)]),
         ("fork", [(6.0, None, 10.0, None)]),
         ("restore", [(5.0, 60.0, 10.0, 10.0), (5.0, 150.0, None, 10.0)]),
@@ -237,16 +253,14 @@ def test_a_row_compares_what_it_says(row: str, expected: list[tuple[float | None
 
 
 def test_the_durations_of_a_run_are_found_in_its_summary() -> None:
-    result = RunResult(
-        name="a",
-        topology="small",
-        host="h",
-        accelerator="tcg",
-        slowness=1.0,
-        scenarios=(),
-        durations={"prepare": 0.26, FIRST_SCENARIO: 12.31, "total": 100.0},
-    )
+    result = _result({"prepare": 0.26, FIRST_SCENARIO: 12.31, "total": 100.0})
     assert durations(render_summary(result)) == {"prepare": 0.3, FIRST_SCENARIO: 12.3, "total": 100.0}
+
+
+def _result(took: dict[str, float]) -> RunResult:
+    return RunResult(
+        name="a", topology="small", host="h", accelerator="tcg", slowness=1.0, scenarios=(), durations=took
+    )
 
 
 def test_what_grows_has_not_settled() -> None:
@@ -389,25 +403,50 @@ def test_kubernetes_is_measured_from_nothing_and_from_a_checkpoint_which_goes(
     place = checkpoint.store(world.settings) / "bench-k8s" / "bench"
     done: list[str] = []
 
-    def save(_dc: Any, tag: str) -> None:
+    def save(_dc: Any, tag: str) -> SimpleNamespace:
         done.append(f"save {tag}")
         place.mkdir(parents=True)
+        return SimpleNamespace(name="bench-k8s")
 
-    def restore(*_: Any, tied: bool) -> None:
+    def wake(_found: Any, name: str, *_: Any, tied: bool) -> None:
         assert tied
-        done.append("restore")
+        assert world.there() == [], "what was saved is down before its copy comes up"
+        world.leave(name)
+        done.append(f"wake {name}")
 
     serving = SimpleNamespace(wait_serving=lambda: done.append("serving"))
     monkeypatch.setattr(images, "ensure", lambda release, *_: done.append(f"image {release}"))
     monkeypatch.setattr(KubernetesDeployer, "deploy", lambda _self, dc: done.append(f"deploy {dc.name}"))
     monkeypatch.setattr(KubernetesDeployer, "attach", lambda _self, _dc: serving)
     monkeypatch.setattr(checkpoint, "save", save)
-    monkeypatch.setattr(fork, "restore", restore)
+    monkeypatch.setattr(fork, "fork", wake)
     with open_lab(world.settings, Steps()) as lab:
         ready = lab.ready(TOPOLOGIES / "k8s-small.yml")
-        assert done == ["image kubernetes-1.20", "deploy bench-k8s", "save bench", "restore", "serving"]
+        assert done == ["image kubernetes-1.20", "deploy bench-k8s", "save bench", "wake bench-k8s", "serving"]
         assert 0 < ready.checkpoint < ready.nothing + 5
         assert (world.there(), place.exists()) == ([], False)
+
+
+def test_the_suite_of_a_kubernetes_is_measured_by_the_report_of_a_run_on_what_was_deployed(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran: list[tuple[str, ...]] = []
+
+    def run_vdc(argv: list[str], *, timeout: float, env: dict[str, str]) -> None:
+        assert timeout > 900
+        assert env["VDC_STATE_DIR"] == str(world.settings.state_dir)
+        ran.append(tuple(argv[3:]))
+        took = {FROM_CHECKPOINT: 14.0, STANDARD_SUITE: 250.5, "total": 260.0} if len(ran) > 1 else {"total": 300.0}
+        summary = tmp_path / "runs" / "bench-t" / "summary.md"
+        summary.parent.mkdir(parents=True, exist_ok=True)
+        summary.write_text(render_summary(_result(took)))
+
+    monkeypatch.setattr(lab_module, "run", run_vdc)
+    with open_lab(world.settings, Steps()) as lab:
+        assert lab.suite(Path("topologies/k8s-small.yml")) == 250.5
+    whole = ("test", "topologies/k8s-small.yml", "--name", "bench-t", "--suite", "standard")
+    assert ran == [(*whole, "-k", "test_cluster"), whole]
 
 
 def test_what_a_killed_bench_left_is_removed_first(world: World) -> None:

@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Golden
+from vdc.errors import HostError
+from vdc.host import artifacts
 from vdc.host.artifacts import debian_source, store
 from vdc.host.download import digest_of
+from vdc.model.release import Release
 from vdc.model.releases import release
 from vdc.settings import Settings
+from vdc.steps import Steps
 
 from .conftest import Vdc
 
@@ -40,6 +44,38 @@ def test_to_fetch_needs_root(vdc: Vdc) -> None:
 def test_what_is_all_of_packages_needs_nothing_fetched(vdc: Vdc) -> None:
     said = vdc("release", "fetch", "debian-12", uid=0)
     assert (said.status, said.out) == (0, "debian-12: 0 files, 0 MiB\n")
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be had of releases with a Kubernetes."""
+
+    def ensure(release: Release, _settings: Settings, _steps: Steps) -> tuple[artifacts.Artifact, ...]:
+        if release.kubernetes is None:
+            return ()
+        raise HostError(f"{release.kubernetes}: https://example.org/kubelet does not answer", hint="set a mirror")
+
+    monkeypatch.setattr(artifacts, "ensure", ensure)
+
+
+@pytest.mark.usefixtures("refusing")
+def test_what_cannot_be_fetched_keeps_no_other_release_from_it_and_is_told_at_the_end(vdc: Vdc) -> None:
+    said = vdc("release", "fetch", "kubernetes-1.20", "kubernetes-1.35", "debian-12", uid=0)
+    assert (said.status, said.out) == (1, "debian-12: 0 files, 0 MiB\n")
+    assert said.err == (
+        "error: 2 of 3 releases cannot be had: kubernetes-1.20, kubernetes-1.35\n"
+        "  kubernetes-1.20: 1.20.2: https://example.org/kubelet does not answer\n"
+        "  hint: set a mirror\n"
+        "  kubernetes-1.35: 1.35.0: https://example.org/kubelet does not answer\n"
+        "  hint: set a mirror\n"
+    )
+
+
+@pytest.mark.usefixtures("refusing")
+def test_a_lone_release_that_cannot_be_fetched_fails_with_its_own_error(vdc: Vdc) -> None:
+    said = vdc("release", "fetch", "kubernetes-1.35", uid=0)
+    assert said.status == 3
+    assert said.err == "error: 1.35.0: https://example.org/kubelet does not answer\n  hint: set a mirror\n"
 
 
 def test_verify_names_what_is_damaged_and_fails(vdc: Vdc, short_path: Path) -> None:

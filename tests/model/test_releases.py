@@ -100,6 +100,19 @@ def test_releases_of_a_folder_of_the_users_come_to_those_of_the_checkout(
 
 
 @pytest.mark.usefixtures("fresh")
+def test_outside_a_checkout_there_are_those_of_a_folder_of_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(releases, "FOLDER", Path("not", "there"))
+    monkeypatch.delenv("VDC_RELEASES", raising=False)
+    with pytest.raises(InputError, match=r"no release files here[^$]*set VDC_RELEASES to a folder of them"):
+        releases.catalogue()
+    (tmp_path / "mine.yml").write_text(FILES % ("a" * 64, "b" * 128))
+    monkeypatch.setenv("VDC_RELEASES", str(tmp_path))
+    assert set(releases.catalogue()) == {"mine"}
+
+
+@pytest.mark.usefixtures("fresh")
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VDC_RELEASES", str(tmp_path / "nowhere"))
     with pytest.raises(InputError, match=r"VDC_RELEASES=.*nowhere is not a folder"):

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from vdc.observe.checkers import Kind, Verdict, judge, longest_outage, no_write_lost
 from vdc.observe.ops import Gap, Operation, Outcome
 
+from .samples import unhurried
+
 MEMBERS = ("a", "b", "c")
 PERIOD = 0.05
 
@@ -146,6 +148,7 @@ class TestNoWriteLost:
         final["a"]["stranger"] = "x"
         assert no_write_lost(operations, final).kind is Kind.UNKNOWN
 
+    @unhurried
     @given(lost=st.integers(0, 99), member=st.sampled_from(MEMBERS))
     def test_any_single_lost_write_is_found(self, lost: int, member: str) -> None:
         operations = history()
@@ -258,11 +261,13 @@ class TestLongestOutage:
         once = longest_outage(operations, budget=2.0)
         assert longest_outage([*operations, *reversed(operations)], budget=2.0) == once
 
+    @unhurried
     @given(begin=st.floats(1.0, 5.0), length=st.floats(0.2, 4.0))
     def test_the_figure_is_never_smaller_than_the_truth_nor_much_larger(self, begin: float, length: float) -> None:
         figure = longest_outage(history(down=(begin, begin + length)), budget=99.0).figures["outage"]
         assert length - 4 * PERIOD <= figure <= length + 6 * PERIOD
 
+    @unhurried
     @given(
         marks=st.lists(st.tuples(st.booleans(), st.floats(0.0, 3.0), st.sampled_from(MEMBERS)), min_size=2, max_size=60)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,15 @@ from typing import Any
 import pytest
 
 from vdc.cluster import deployed
-from vdc.errors import DirtyError, InputError, WaitTimeout
+from vdc.cluster.api import Cluster
+from vdc.cluster.changing import changing
+from vdc.datacenter.api import DataCenter
+from vdc.errors import ClusterError, DirtyError, InputError, WaitTimeout
 from vdc.plan.plan import Plan
 from vdc.pytest_plugin.options import Options, instance_name
 from vdc.pytest_plugin.session import Session
+from vdc.report import FROM_CHECKPOINT, FROM_NOTHING, STANDARD_SUITE
+from vdc.testing import FakeMachine
 
 from .fakes import DAMAGED, SMALL, WHOLE, Deployer, Life, Silent
 
@@ -47,7 +52,7 @@ def bring_up(state: Path, life: Life, chosen: Options) -> Bring:
     """Runs a session of some modules to its end."""
     assert not state.exists()
 
-    def run(modules: int = 1, listener: Silent | None = None, **changes: object) -> Session:
+    def run(modules: int = 1, listener: Silent | None = None, suites: Sequence[str] = (), **changes: object) -> Session:
         options = replace(chosen, **changes)  # type: ignore[arg-type]
         session = Session(
             options,
@@ -57,8 +62,8 @@ def bring_up(state: Path, life: Life, chosen: Options) -> Bring:
             fork=life.fork,
             store=life,
         )
-        for _ in range(modules):
-            with session.module() as dc:
+        for suite in suites or [""] * modules:
+            with session.module(suite) as dc:
                 assert life.instances(None) == (dc.run_directory.name,)  # type: ignore[arg-type]
         session.close()
         return session
@@ -69,7 +74,7 @@ def bring_up(state: Path, life: Life, chosen: Options) -> Bring:
 def test_what_was_brought_up_is_saved_and_taken_down_and_its_times_are_reported(bring_up: Bring, life: Life) -> None:
     durations = bring_up().result().durations
     assert life.called() == ["up small", "write small", "down small"]
-    phases = ["prepare", "fabric", "up", "deploy", "deployed", "first scenario", "scenarios", "down"]
+    phases = ["prepare", "fabric", "up", "deploy", FROM_NOTHING, "deployed", "first scenario", "scenarios", "down"]
     assert list(durations) == phases
     # both count from when the command began, before this process
     assert 0 < durations["prepare"] < durations["first scenario"]
@@ -81,6 +86,39 @@ def test_each_further_module_starts_from_a_restore(bring_up: Bring, life: Life) 
     again = ["down small", "fork small"]
     assert life.called() == ["up small", "write small", *again, *again, "down small"]
     assert {"deployed", "deployed again"} <= set(durations)
+
+
+def test_modules_of_the_suite_standard_share_a_data_centre_and_others_do_not(bring_up: Bring, life: Life) -> None:
+    bring_up(suites=["standard", "standard", "reboot", "reboot", "standard", "standard"])
+    again = ["down small", "fork small"]
+    assert life.called() == ["up small", "write small", *again * 3, "down small"]
+
+
+def test_the_suite_standard_is_timed_where_all_of_it_ran_on_what_was_restored(bring_up: Bring) -> None:
+    built = bring_up(suites=["standard", "standard"]).result().durations
+    assert FROM_NOTHING in built
+    assert not {FROM_CHECKPOINT, STANDARD_SUITE} & set(built)
+    restored = bring_up(suites=["standard", "standard", "fault"]).result().durations
+    assert FROM_NOTHING not in restored
+    assert 0 < restored[FROM_CHECKPOINT] < restored[STANDARD_SUITE]
+
+
+def test_versions_are_asked_once_before_all_and_after_what_may_change_them(
+    bring_up: Bring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def versions(self: FakeMachine) -> dict[str, str]:
+        asked.append(self.name)
+        return {"os": str(len(asked))}
+
+    monkeypatch.setattr(FakeMachine, "versions", versions)
+    assert bring_up(suites=["standard", "standard"]).result().versions_after == {}
+    assert len(asked) == 3
+    asked.clear()
+    result = bring_up(suites=["standard", "upgrade"]).result()
+    assert len(asked) == 6
+    assert set(result.versions_after) == set(result.versions_before) == set(asked)
 
 
 def test_a_second_run_restores_what_the_first_one_saved(bring_up: Bring, life: Life) -> None:
@@ -218,3 +256,35 @@ def test_variables_of_the_topology_are_set_for_the_run(bring_up: Bring, tmp_path
         bring_up(topology=file, sets=("rakcs=1",))
     with pytest.raises(InputError, match="must be at least 1, not 0"):
         bring_up(topology=file, sets=("racks=0",))
+
+
+def test_on_a_data_centre_of_somebody_else_nobody_else_deploys_meanwhile_and_nothing_is_taken_back(
+    state: Path, life: Life, chosen: Options
+) -> None:
+    assert not state.exists()
+    kept: list[bool] = []
+
+    class Noting(Deployer):
+        def deploy(self, dc: DataCenter, *, retain: bool = False) -> Cluster:
+            kept.append(retain)
+            with (
+                pytest.raises(ClusterError, match="is being changed by `vdc test on small`"),
+                changing(dc, "vdc deploy"),
+            ):
+                pass
+            return super().deploy(dc, retain=retain)
+
+    class Other(Deployer):
+        def begun(self, dc: DataCenter) -> bool:
+            return dc.name == "small"
+
+    options = replace(chosen, topology=None)
+    deployers: dict[str, Callable[[], Deployer]] = {"fake": Noting}
+    session = Session(options, Silent(), deployers=deployers, life=life, fork=life.fork, store=life)
+    with session.module() as dc:
+        session.cluster(dc)
+        assert kept == [True]
+        deployers["other"] = Other
+        with pytest.raises(ClusterError, match="small has a cluster already, or a part of one, by the deployer other"):
+            session.cluster(dc)
+    session.close()

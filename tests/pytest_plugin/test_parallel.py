@@ -60,6 +60,12 @@ def test_each_process_has_its_data_centre_and_the_report_is_one(project: Path) -
     assert {call.split()[1] for call in calls} == {"fake-gw0", "fake-gw1"}
 
 
+def test_modules_of_the_suite_standard_share_the_data_centre_of_their_process(project: Path) -> None:
+    done = _pytest(project, MODULE, "-n1")
+    assert "PASSED: 6 passed of 6" in done.stdout
+    assert _calls(project) == ["up fake-gw0", "write fake-gw0", "down fake-gw0"]
+
+
 def test_a_failure_in_any_process_fails_the_run_and_is_explained(project: Path) -> None:
     done = _pytest(project, "def test_bad(dc):\n    assert not 'this'\n", "-n2")
     assert done.status == 1

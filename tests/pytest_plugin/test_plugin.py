@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from vdc.history import read
+from vdc.report.stored import REPORT, load
 from vdc.shell import Completed, run
 
 from .fakes import DAMAGED, KUBERNETES, SMALL
@@ -107,7 +108,36 @@ def test_a_passing_scenario_ends_with_the_verdict_and_its_outage(project: Path) 
     assert "PASSED" in summary.splitlines()[0]
     assert "1.25 s" in summary
     properties = ET.parse(project / "junit.xml").getroot().iter("property")
-    assert [(each.get("name"), each.get("value")) for each in properties] == [("write_outage", "1.25")]
+    told = [(each.get("name"), each.get("value")) for each in properties]
+    assert {("write_outage", "1.25"), ("verdict", "passed"), ("verdict", "PASSED: 1 passed of 1")} <= set(told)
+
+
+def test_a_run_leaves_a_page_and_what_it_can_be_made_of_again(project: Path) -> None:
+    text = "def test_good(dc):\n    dc.recorder.record('note', 'spine0', text='a crack in the floor')\n"
+    done = _pytest(project, text, "--junitxml=junit.xml")
+    assert "report/report.html" in done.stdout
+    run = load(project / "report")
+    assert (run.topology, [one.outcome for one in run.scenarios]) == ("small", ["passed"])
+    page = (project / "report" / REPORT).read_text()
+    assert "a crack in the floor" in page
+    assert "rack2-tor1" in page
+    properties = {each.get("name") for each in ET.parse(project / "junit.xml").getroot().iter("property")}
+    assert {"verdict", "topology"} <= properties
+
+
+def test_a_page_that_cannot_be_written_costs_no_verdict(project: Path) -> None:
+    (project / "report" / REPORT).mkdir(parents=True)
+    done = _pytest(project, "def test_good(dc):\n    pass\n")
+    assert done.status == 0, done.stdout
+    assert "the report could not be written: IsADirectoryError" in done.stdout
+    assert "PASSED: 1 passed of 1" in done.stdout
+
+
+def test_on_a_machine_of_github_the_line_that_failed_is_annotated(project: Path) -> None:
+    text = "def test_bad(dc):\n    assert dc.name == 'x', '100 %\\nof it'\n"
+    done = _pytest(project, text, GITHUB_ACTIONS="true")
+    assert "::error file=test_it.py,line=4,title=bad%3A failed::AssertionError: 100 %25%0A" in done.stdout
+    assert "::error" not in _pytest(project, text, GITHUB_ACTIONS="").stdout
 
 
 def test_a_failing_scenario_leaves_its_artifacts_and_a_failed_verdict(project: Path) -> None:
@@ -274,7 +304,7 @@ def test_after_a_fault_that_did_not_heal_no_scenario_runs(project: Path) -> None
     assert done.status == 1
     assert not (project / "ran").exists()
     assert "dirty since test_it.py::test_first: spine0 off was not healed" in done.stdout
-    assert "1 failed, 1 error of 2" in done.stdout
+    assert "2 error of 2" in done.stdout
 
 
 def test_a_scenario_that_was_not_reached_is_an_error(project: Path) -> None:
@@ -310,6 +340,42 @@ def test_each_module_starts_from_a_restore_and_what_an_earlier_one_broke_is_whol
     assert "test_a.py::test_not_reached ERROR" in done.stdout
     assert "test_it.py::test_whole PASSED" in done.stdout
     assert _calls(project) == ["up fake", "write fake", "down fake", "fork fake", "down fake"]
+
+
+ORDINARY = "pytestmark = pytest.mark.standard\n\ndef test_ordinary(dc, cluster):\n    pass\n"
+
+
+def _standard(project: Path, text: str, *others: str) -> Completed:
+    """Run a module with this test of the suite standard in it, another one, and then others."""
+    (project / "test_a.py").write_text(f"import pytest\n\n@pytest.mark.standard\n{text}")
+    for number, other in enumerate(others):
+        (project / f"test_more{number}.py").write_text(f"import pytest\n\n{other}")
+    return _pytest(project, ORDINARY, "-v")
+
+
+def test_modules_of_the_suite_standard_share_the_data_centre_and_a_reboot_gets_one_of_its_own(project: Path) -> None:
+    reboot = ORDINARY.replace("standard", "reboot")
+    done = _standard(project, "def test_first(dc):\n    pass\n", reboot, "def test_free(dc):\n    pass\n")
+    assert "PASSED: 4 passed of 4" in done.stdout
+    again = ["down fake", "fork fake"]
+    assert _calls(project) == ["up fake", "write fake", *again, *again, "down fake"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def test_bad(dc):\n    assert not 'this'\n",
+        "def test_bad(late):\n    pass\n\n@pytest.fixture\ndef late(dc):\n    yield\n    raise OSError\n",
+        "def test_known(dc):\n    pytest.xfail('not yet')\n",
+        "def test_broken(dc):\n    dc.mark_dirty('this')\n",
+        "def test_ordinary(dc):\n    pass\n\ndef test_of_no_suite(dc):\n    pass\n",
+    ],
+)
+def test_after_a_module_that_is_not_all_well_and_all_ordinary_the_next_one_gets_a_restored_one(
+    project: Path, text: str
+) -> None:
+    assert "test_it.py::test_ordinary PASSED" in _standard(project, text).stdout
+    assert _calls(project)[:4] == ["up fake", "write fake", "down fake", "fork fake"]
 
 
 def test_a_data_centre_that_is_named_stays_as_dirty_as_it_is(project: Path) -> None:

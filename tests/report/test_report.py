@@ -5,12 +5,25 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 from rich.console import Console
 
 from tests.conftest import Golden
-from vdc.report import FIRST_SCENARIO, EventOutage, RunResult, ScenarioResult, merged, render_screen, render_summary
+from vdc.report import (
+    FIRST_SCENARIO,
+    FROM_CHECKPOINT,
+    FROM_NOTHING,
+    STANDARD_SUITE,
+    EventOutage,
+    RunResult,
+    ScenarioResult,
+    merged,
+    render_screen,
+    render_summary,
+)
+from vdc.report.junit import with_properties
 from vdc.report.result import Result
 
 EXPECTED = Path(__file__).parent / "expected"
@@ -35,7 +48,7 @@ def versions(os: str, etcd: str) -> dict[str, dict[str, str]]:
 def run() -> RunResult:
     return RunResult(
         name="small",
-        topology="topologies/small.yml",
+        topology="small",
         host="Debian 12, kernel 6.1, 2 cores, 8 GiB",
         accelerator="tcg",
         slowness=1.125,
@@ -73,7 +86,14 @@ def kubernetes() -> RunResult:
         accelerator="tcg",
         slowness=1.0,
         scenarios=(scenario("every_node_is_ready", suite="standard"),),
-        durations={"fabric": 1.5, "deploy": 180.0, "scenarios": 310.0, "total": 600.0},
+        durations={
+            "prepare": 1.0,
+            FROM_CHECKPOINT: 13.5,
+            "scenarios": 270.0,
+            STANDARD_SUITE: 310.0,
+            "down": 1.0,
+            "total": 320.0,
+        },
         versions_before={"rack0-cp0": {**has, "etcd": "3.4.23"}, "rack1-cs0": has, "rack2-ss0": has},
         cluster="kubernetes",
         timers={"etcd election": "5 s (default 1 s)", "node grace period": "80 s (default 40 s)"},
@@ -84,6 +104,20 @@ def kubernetes() -> RunResult:
     )
 
 
+@pytest.fixture
+def starved(run: RunResult) -> RunResult:
+    late = "the harness stood still for 3.0 s"
+    again = scenario("one_spine_gone", note=f"passed on a rerun; the first time: {late}")
+    twice = scenario("leader_gone", outcome=Result.INCONCLUSIVE, message=f"inconclusive: {late}", note=late)
+    known = scenario(
+        "upgrade_twice",
+        outcome=Result.QUARANTINED,
+        message="AssertionError: 3 | 4",
+        note="quarantine until 2026-12-31 for https://example.org/7",
+    )
+    return replace(run, scenarios=(*run.scenarios[:1], again, twice, known))
+
+
 def screen(run: RunResult) -> str:
     console = Console(file=io.StringIO(), width=80, height=24, color_system=None, legacy_windows=False)
     with console.capture() as captured:
@@ -91,12 +125,12 @@ def screen(run: RunResult) -> str:
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
-@pytest.mark.parametrize("case", ["run", "failed", "kubernetes"])
+@pytest.mark.parametrize("case", ["run", "failed", "kubernetes", "starved"])
 def test_the_summary_reads_as_expected(case: str, request: pytest.FixtureRequest, golden: Golden) -> None:
     golden(EXPECTED / f"{case}.md", render_summary(request.getfixturevalue(case)))
 
 
-@pytest.mark.parametrize("case", ["run", "failed", "kubernetes"])
+@pytest.mark.parametrize("case", ["run", "failed", "kubernetes", "starved"])
 def test_the_last_screen_reads_as_expected(case: str, request: pytest.FixtureRequest, golden: Golden) -> None:
     golden(EXPECTED / f"{case}.txt", screen(request.getfixturevalue(case)))
 
@@ -128,6 +162,19 @@ def test_one_scenario_that_did_not_pass_fails_the_run(run: RunResult, outcome: R
     assert not replace(run, scenarios=(*run.scenarios, scenario("x", outcome=outcome))).passed
 
 
+def test_a_run_of_which_something_proves_nothing_is_inconclusive_unless_something_failed(starved: RunResult) -> None:
+    assert not starved.passed
+    assert starved.inconclusive
+    assert starved.verdict == "INCONCLUSIVE: 2 passed, 1 inconclusive, 1 quarantined of 4"
+    failed = replace(starved, scenarios=(*starved.scenarios, scenario("x", outcome=Result.ERROR)))
+    assert not failed.inconclusive
+    assert failed.verdict.startswith("FAILED: 2 passed, 1 error, 1 inconclusive")
+
+
+def test_what_is_in_quarantine_fails_no_run(starved: RunResult) -> None:
+    assert replace(starved, scenarios=tuple(each for each in starved.scenarios if each.title != "leader gone")).passed
+
+
 def test_a_run_without_scenarios_has_failed(run: RunResult) -> None:
     empty = replace(run, scenarios=())
     assert not empty.passed
@@ -136,6 +183,29 @@ def test_a_run_without_scenarios_has_failed(run: RunResult) -> None:
 
 def test_a_run_that_skipped_everything_has_failed(run: RunResult) -> None:
     assert not replace(run, scenarios=(scenario("x", outcome=Result.SKIPPED),)).passed
+
+
+@pytest.mark.parametrize(
+    ("topology", "cluster", "targets"),
+    [
+        ("small", "etcd", {"answering": 90.0, "total": 600.0}),
+        ("small", "", {"answering": 90.0, "total": 600.0}),
+        ("k8s-small", "kubernetes", {FROM_NOTHING: 360.0, FROM_CHECKPOINT: 20.0, STANDARD_SUITE: 300.0}),
+        ("k8s", "kubernetes", {FROM_NOTHING: 900.0}),
+    ],
+)
+def test_a_run_has_the_targets_of_its_topology(
+    run: RunResult, topology: str, cluster: str, targets: dict[str, float]
+) -> None:
+    assert replace(run, topology=topology, cluster=cluster).targets == {"fabric": 3.0, "down": 3.0, **targets}
+
+
+@pytest.mark.parametrize(("topology", "cluster"), [("mine", "kubernetes"), ("small", "script"), ("k8s-small", "etcd")])
+def test_nobody_says_how_long_another_run_may_take(run: RunResult, topology: str, cluster: str) -> None:
+    other = replace(run, topology=topology, cluster=cluster)
+    assert other.targets == {}
+    assert "arget" not in render_summary(other).replace("| target |", "")
+    assert "fabric 1.5 s" in screen(other)
 
 
 def test_runs_side_by_side_are_one_whose_phases_took_as_long_as_the_slowest(run: RunResult) -> None:
@@ -151,3 +221,14 @@ def test_runs_side_by_side_are_one_whose_phases_took_as_long_as_the_slowest(run:
         "b": "x",
     }
     assert merged([run]) == run
+
+
+def test_what_a_guest_says_breaks_neither_the_screen_nor_xml_nor_markdown(run: RunResult) -> None:
+    said = "a \x1b[31m\x00`<b>`|&"
+    odd = replace(run, host=said, scenarios=(scenario("it", outcome=Result.FAILED, message=" \n ", location=said),))
+    text = with_properties('<testsuite><testcase classname="scenarios.fault.test_x" name="test_it"/></testsuite>', odd)
+    assert {each.get("name"): each.get("value") for each in ET.fromstring(text).iter("property")}[
+        "location"
+    ] == "a [31m`<b>`|&"
+    Console(file=io.StringIO()).print(render_screen(odd))
+    assert "\\`&lt;b&gt;\\`\\|&amp;" in render_summary(odd)

@@ -11,12 +11,14 @@ from vdc.cli import (
     checkpoints,
     clusters,
     doctor,
+    fault,
     graph,
     images,
     imports,
     inventory,
     lifecycle,
     releases,
+    report,
     scenarios,
     topology,
 )
@@ -63,7 +65,9 @@ def build_app() -> typer.Typer:
     app.command("doctor")(doctor.doctor)
     app.command("fork")(checkpoints.fork)
     app.add_typer(checkpoints.build_app(), name="checkpoint")
+    app.add_typer(fault.build_app(), name="fault")
     app.add_typer(images.build_app(), name="images")
     app.add_typer(imports.build_app(), name="import")
     app.add_typer(releases.build_app(), name="release")
+    app.add_typer(report.build_app(), name="report")
     return app

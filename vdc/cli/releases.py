@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vdc.cli.context import host_of, need_root, steps
+from vdc.errors import VdcError
 
 if TYPE_CHECKING:
     from vdc.host.artifacts import State
@@ -71,21 +72,44 @@ def show(context: typer.Context, name: Name) -> None:
 
 
 def fetch(context: typer.Context, names: Names = None) -> None:
-    """Fetch or build what releases have that is of no package; `vdc up` does it too where it must."""
+    """Fetch or build what releases have that is of no package; `vdc up` does it too where it must.
+
+    One that cannot be had does not keep the others from being fetched; all such are told at the end.
+    """
     settings = need_root(context)
     from vdc.host.artifacts import ensure
 
     told = steps()
-    for release in _chosen(names):
-        artifacts = ensure(release, settings, told)
+    chosen = tuple(_chosen(names))
+    failed: dict[str, VdcError] = {}
+    for release in chosen:
+        try:
+            artifacts = ensure(release, settings, told)
+        except VdcError as error:
+            failed[release.name] = error
+            continue
         size = sum(each.path.stat().st_size for each in artifacts)
         typer.echo(f"{release.name}: {len(artifacts)} files, {size >> 20} MiB")
+    _expect_all(len(chosen), failed)
+
+
+def _expect_all(number: int, failed: Mapping[str, VdcError]) -> None:
+    """Pass if nothing failed. Raises the error of a lone release itself, else VdcError with all of them."""
+    if number == 1:
+        for alone in failed.values():
+            raise alone
+    if failed:
+        error = VdcError(f"{len(failed)} of {number} releases cannot be had: {', '.join(failed)}")
+        for name, reason in failed.items():
+            error.add_note(f"{name}: {reason}")
+        raise error
 
 
 def verify(context: typer.Context, names: Names = None) -> None:
-    """Read every fetched or built file of the cache; name those that are not what they should be.
+    """Read every fetched or built file of the cache, and files of this host; name each that is not what it should be.
 
-    Exits 1 if any is damaged. What is not there is no mistake: it is fetched where it is needed.
+    Exits 1 if any is damaged, or a file of this host is not there. What the cache lacks is no mistake: it is fetched
+    where it is needed.
     """
     settings = host_of(context).settings()
     from vdc.host.artifacts import verify as states

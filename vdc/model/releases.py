@@ -20,17 +20,28 @@ STOCK: Final = "debian-12-stock"
 
 FOLDER: Final = Path("scenarios", "releases")
 
+_HINT: Final = (
+    "run it in a checkout of vdc, or set VDC_RELEASES to a folder of them: scenarios/releases of a checkout is one"
+)
+
 
 @cache
 def catalogue() -> Mapping[str, Release]:
     """Return every release by name, in the order of their names; one of VDC_RELEASES replaces one of the checkout's.
 
-    Release files do not change while a process runs. Raises InputError with every mistake of theirs.
+    Outside a checkout there are those of VDC_RELEASES alone. Release files do not change while a process runs.
+
+    Raises InputError: with every mistake of theirs; or there are none at all.
     """
     own = Settings.from_environment().releases
     if own is not None and not own.is_dir():
-        raise InputError(f"VDC_RELEASES={own} is not a folder")
-    found = {**_of_checkout(), **(read_releases(own) if own is not None else {})}
+        raise InputError(
+            f"VDC_RELEASES={own} is not a folder", hint="make it one of release files, or unset the variable"
+        )
+    folders = [folder for folder in (_of_checkout(), own) if folder is not None]
+    if not folders:
+        raise InputError("no release files here", hint=_HINT)
+    found = {name: each for folder in folders for name, each in read_releases(folder).items()}
     return MappingProxyType({name: found[name] for name in sorted(found)})
 
 
@@ -46,11 +57,6 @@ def release(name: str) -> Release:
     return catalogue()[name]
 
 
-def _of_checkout() -> Mapping[str, Release]:
+def _of_checkout() -> Path | None:
     places = (Path(vdc.__file__).parent.parent / FOLDER, FOLDER)
-    folder = next((place for place in places if place.is_dir()), None)
-    if folder is None:
-        raise InputError(
-            "no release files here", hint="run it in a checkout of vdc, or set VDC_RELEASES to a folder of them"
-        )
-    return read_releases(folder)
+    return next((place for place in places if place.is_dir()), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from vdc.history import Event
@@ -29,12 +29,25 @@ def longest_by_event(
     Faults and power actions come before steps, which also name the harness's own waiting. What a fault switches, when
     it is injected and when it is healed, is named after the fault.
     """
-    disturbances = _disturbances(events)
     found: dict[str, dict[str, float]] = {}
-    for outage in outages(operations, longer_than=0.0, start=start, end=end):
-        cause = found.setdefault(_cause(outage, disturbances), {})
+    for outage, name in attributed(operations, events, longer_than=0.0, start=start, end=end):
+        cause = found.setdefault(name, {})
         cause[outage.op] = max(outage.seconds, cause.get(outage.op, 0.0))
     return {name: by_op for name, by_op in found.items() if name != NOTHING or max(by_op.values()) > _NOTICEABLE}
+
+
+def attributed(
+    operations: Iterable[Operation],
+    events: Iterable[Event],
+    *,
+    longer_than: float,
+    start: float | None = None,
+    end: float | None = None,
+) -> Iterator[tuple[Outage, str]]:
+    """Yield the outages over `longer_than` seconds in the order they began, each with the name of its cause."""
+    disturbances = _disturbances(events)
+    for outage in outages(operations, longer_than=longer_than, start=start, end=end):
+        yield outage, _cause(outage, disturbances)
 
 
 @dataclass(slots=True, kw_only=True)

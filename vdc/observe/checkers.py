@@ -6,44 +6,13 @@ A checker that saw too little says `unknown`, and unknown fails like invalid: si
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from operator import attrgetter
 
 from vdc.observe.ops import Gap, Operation, Outcome
-from vdc.observe.outages import Outage, starvation, waits
+from vdc.observe.outages import Outage, starvation, stretches
+from vdc.observe.verdict import Kind, Verdict, judge, shown
 
-_SHOWN = 5  # complaints quoted in a message
 _BLIND = 30.0  # seconds without a sample that prove nothing, however long an outage may be
-
-
-class Kind(StrEnum):
-    """What a checker concluded."""
-
-    VALID = "valid"
-    INVALID = "invalid"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """The conclusion of `checker`; `figures` are what it measured, durations in seconds."""
-
-    kind: Kind
-    checker: str
-    message: str
-    figures: Mapping[str, float] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return f"{self.checker}: {self.kind}: {self.message}"
-
-
-def judge(*verdicts: Verdict) -> None:
-    """Raise AssertionError with every message unless there are verdicts and all of them are valid."""
-    if not verdicts:
-        raise AssertionError("nothing was judged")
-    bad = [str(verdict) for verdict in verdicts if verdict.kind is not Kind.VALID]
-    if bad:
-        raise AssertionError("\n".join(bad))
 
 
 def no_write_lost(operations: Iterable[Operation], final: Mapping[str, Mapping[str, str]]) -> Verdict:
@@ -74,10 +43,10 @@ def no_write_lost(operations: Iterable[Operation], final: Mapping[str, Mapping[s
         return verdict(Kind.UNKNOWN, "a key was written twice: the history cannot tell which value is right")
     complaints = [*_final_complaints(writes, final), *_read_complaints(writes, reads)]
     if complaints:
-        return verdict(Kind.INVALID, _shown(complaints))
+        return verdict(Kind.INVALID, shown(complaints))
     strangers = sorted({key for held in final.values() for key in held} - writes.keys())
     if strangers:
-        return verdict(Kind.UNKNOWN, f"the history is incomplete: nothing tells who wrote {_shown(strangers)}")
+        return verdict(Kind.UNKNOWN, f"the history is incomplete: nothing tells who wrote {shown(strangers)}")
     return verdict(Kind.VALID, f"{len(acknowledged)} acknowledged writes are there through {len(final)} members")
 
 
@@ -97,22 +66,23 @@ def longest_outage(
     `outage`, `write_outage`, `read_outage` and, through each member alone, `outage[MEMBER]`.
     """
     samples = _distinct(operations)
-    missing = [op for op in ("write", "read") if not waits(samples, op, start=start, end=end)]
+    by_op = {op: stretches(samples, op, start=start, end=end) for op in ("write", "read")}
+    missing = [op for op, found in by_op.items() if not found]
     if missing:
         return _outage_verdict(Kind.UNKNOWN, f"no sample of a {' nor of a '.join(missing)}", {})
-    by_op = {op: waits(samples, op, start=start, end=end) for op in ("write", "read")}
     figures = {f"{op}_outage": _longest(found) for op, found in by_op.items()}
     figures = {"outage": max(figures.values()), **figures}
-    for member in sorted({operation.member for operation in samples}):
-        mine = [operation for operation in samples if operation.member == member]
-        alone = [_longest(waits(mine, op, start=start, end=end)) for op in by_op]
-        figures[f"outage[{member}]"] = max(alone)
+    by_member: dict[str, list[Operation]] = {}
+    for operation in samples:
+        by_member.setdefault(operation.member, []).append(operation)
+    for member, mine in sorted(by_member.items()):
+        figures[f"outage[{member}]"] = max(_longest(stretches(mine, op, start=start, end=end)) for op in by_op)
     for op in by_op:
         if not any(operation.ok for operation in samples if operation.op == op):
             return _outage_verdict(Kind.INVALID, f"no {op} was ever acknowledged", figures)
     allowed = min(budget, _BLIND)
     blind = _inside(starvation(samples, gaps, longest=allowed, start=start, end=end), start, end)
-    too_long = [outage for found in by_op.values() for outage in found if outage.seconds > budget]
+    too_long = [Outage(start=a, end=b, op=op) for op, found in by_op.items() for a, b in found if b - a > budget]
     worst = max(too_long, key=lambda outage: outage.seconds - _blind_seconds(outage, blind), default=None)
     if worst is not None and worst.seconds - _blind_seconds(worst, blind) > budget:
         message = f"no {worst.op} was acknowledged for {worst.seconds:.2f} s, {budget:.2f} s allowed"
@@ -131,7 +101,15 @@ def _outage_verdict(kind: Kind, message: str, figures: Mapping[str, float]) -> V
 
 def _distinct(operations: Iterable[Operation]) -> list[Operation]:
     """Return the operations in order of their start, each once, however often its line was written."""
-    return sorted(set(operations), key=lambda operation: operation.start)
+    distinct: list[Operation] = []
+    moment: list[Operation] = []  # those that started when the latest one did
+    for operation in sorted(operations, key=attrgetter("start")):
+        if moment and moment[0].start != operation.start:
+            moment = []
+        if operation not in moment:
+            moment.append(operation)
+            distinct.append(operation)
+    return distinct
 
 
 def _final_complaints(writes: Mapping[str, Operation], final: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
@@ -158,8 +136,8 @@ def _read_complaints(writes: Mapping[str, Operation], reads: Iterable[Operation]
             yield f"{read.key}: {write.value!r} was written, {read.value!r} was read through {read.member}"
 
 
-def _longest(found: Iterable[Outage]) -> float:
-    return max((outage.seconds for outage in found), default=0.0)
+def _longest(found: Iterable[tuple[float, float]]) -> float:
+    return max((end - start for start, end in found), default=0.0)
 
 
 def _inside(gaps: Iterable[Gap], start: float | None, end: float | None) -> tuple[Gap, ...]:
@@ -177,6 +155,4 @@ def _blind_seconds(outage: Outage, gaps: Iterable[Gap]) -> float:
     return covered
 
 
-def _shown(lines: Sequence[str]) -> str:
-    more = f" … and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-    return "; ".join(lines[:_SHOWN]) + more
+__all__ = ["Kind", "Verdict", "judge", "longest_outage", "no_write_lost"]

@@ -9,12 +9,13 @@ truth, and longer by at most one period of the samples.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from operator import attrgetter
 
-from vdc.observe.ops import Gap, Operation
+from vdc.observe.ops import Gap, Operation, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -41,24 +42,33 @@ def waits(
     Between `start` and `end`, which are by default where the samples begin and end. Waits overlap where
     answers are slower than the samples come.
     """
-    mine = sorted((o for o in operations if o.op == op and _within(o, start, end)), key=lambda o: o.start)
+    return tuple(Outage(start=a, end=b, op=op) for a, b in stretches(operations, op, start=start, end=end))
+
+
+def stretches(
+    operations: Iterable[Operation], op: str, *, start: float | None = None, end: float | None = None
+) -> Sequence[tuple[float, float]]:
+    """Return what `waits` does, as pairs of start and end: there is one for almost every sample."""
+    mine = sorted((o for o in operations if o.op == op and _within(o, start, end)), key=attrgetter("start"))
     if not mine:
         return ()
     first = mine[0].start if start is None else start
     last = max(o.end for o in mine) if end is None else end
-    good = [o for o in mine if o.ok]
+    good = [o for o in mine if o.outcome is Outcome.OK]
     if not good:
-        return (Outage(start=first, end=last, op=op),)
+        return ((first, last),)
     starts = [o.start for o in good]
     soonest = list(accumulate((o.end for o in reversed(good)), min))[::-1]
-    found = [Outage(start=first, end=soonest[0], op=op)]
+    found = {soonest[0]: first}  # of waits for the same answer, the longest
+    later = 0
     for moment in starts:
-        later = bisect_right(starts, moment)
-        if later < len(good):
-            found.append(Outage(start=moment, end=soonest[later], op=op))
+        while later < len(starts) and starts[later] <= moment:
+            later += 1
+        if later < len(starts):
+            found.setdefault(soonest[later], moment)
         elif end is not None or mine[-1].start > moment:
-            found.append(Outage(start=moment, end=last, op=op))
-    return _longest_per_end(found)
+            found.setdefault(last, moment)
+    return [(begin, finish) for finish, begin in found.items()]
 
 
 def outages(
@@ -76,7 +86,8 @@ def outages(
     samples = tuple(operations)
     found: list[Outage] = []
     for op in ("write", "read"):
-        found += _disjoint(wait for wait in waits(samples, op, start=start, end=end) if wait.seconds > longer_than)
+        pairs = stretches(samples, op, start=start, end=end)
+        found += _disjoint(Outage(start=a, end=b, op=op) for a, b in pairs if b - a > longer_than)
     return tuple(sorted(found))
 
 
@@ -112,10 +123,3 @@ def _disjoint(found: Iterable[Outage]) -> list[Outage]:
 
 def _within(operation: Operation, start: float | None, end: float | None) -> bool:
     return (start is None or operation.start >= start) and (end is None or operation.start <= end)
-
-
-def _longest_per_end(waits: Iterable[Outage]) -> tuple[Outage, ...]:
-    kept: dict[float, Outage] = {}
-    for wait in waits:
-        kept.setdefault(wait.end, wait)
-    return tuple(kept.values())

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from vdc.cluster.api import Cluster
     from vdc.cluster.kubernetes.api import KubernetesCluster
     from vdc.datacenter.api import DataCenter
-    from vdc.faults.base import Inject
+    from vdc.faults.base import Fault, Inject
     from vdc.observe.service import Prober
     from vdc.pytest_plugin.session import Session
 
@@ -31,6 +33,8 @@ _MARKERS = (
     "fault: something breaks",
     "upgrade: a release replaces another",
     "releases(*names): releases that a scenario needs besides the topology's",
+    "quarantine(issue, until): a scenario that may fail until a day, YYYY-MM-DD, for an issue, told by its URL",
+    "console_may_say(*rules): rules for consoles that a scenario breaks on purpose",
 )
 
 STARTED = pytest.StashKey[float]()
@@ -60,7 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
-    """Let a process of pytest-xdist run whole modules, since each module begins with a restore."""
+    """Let a process of pytest-xdist run whole modules, since a module begins with a restore."""
     if config.getoption("--topology") and config.getoption("numprocesses", None) and config.option.dist == "no":
         config.option.dist = "loadfile"
     return (yield)
@@ -92,6 +96,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
     report = Worker(config) if worker_of(config) else Report(config)
     config.pluginmanager.register(report, "vdc-report")
+    if not workers:
+        from vdc.pytest_plugin.verdicts import Verdicts
+
+        config.pluginmanager.register(Verdicts(config), "vdc-verdicts")
     if workers and isinstance(report, Report):
         config.pluginmanager.register(Controller(config, report), "vdc-controller")
 
@@ -148,9 +156,14 @@ def vdc_session(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> 
 
 
 @pytest.fixture(scope="module")
-def dc(vdc_session: Session) -> Iterator[DataCenter]:
-    """The data centre: with --topology, each module finds it as it was deployed; with --dc, as it is."""
-    with vdc_session.module() as running:
+def dc(vdc_session: Session, request: pytest.FixtureRequest) -> Iterator[DataCenter]:
+    """The data centre: with --topology, a module finds it as it was deployed; with --dc, as it is.
+
+    Modules of the suite standard share one, until a test of theirs does not pass.
+    """
+    tests = [item for item in request.session.items if item.getparent(pytest.Module) is request.node]
+    suites = {suite_of(test) for test in tests if uses_dc(test)}
+    with vdc_session.module(suites.pop() if len(suites) == 1 else "") as running:
         yield running
 
 
@@ -181,13 +194,22 @@ def probe(request: pytest.FixtureRequest) -> Prober:
 
 @pytest.fixture
 def inject(dc: DataCenter, request: pytest.FixtureRequest) -> Inject:
-    """What puts a fault in effect for a body: proven to bite before it, and healed after it."""
+    """What puts a fault in effect for a body: proven to bite before it, and healed after it.
+
+    A scenario with a fault that this host or data centre cannot offer is skipped, with the reason.
+    """
     from vdc.faults.base import injected
     from vdc.pytest_plugin.hooks import Hooks
 
     hooks = request.config.pluginmanager.get_plugin("vdc-session")
     on_failure = partial(hooks.gather, request.node) if isinstance(hooks, Hooks) else None
-    return partial(injected, dc, on_failure=on_failure)
+
+    def inject(fault: Fault) -> AbstractContextManager[None]:
+        if (lacks := fault.missing(dc)) is not None:
+            pytest.skip(f"{fault.name}: {lacks}")
+        return injected(dc, fault, on_failure=on_failure)
+
+    return inject
 
 
 __all__ = [

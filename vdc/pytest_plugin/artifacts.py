@@ -41,14 +41,16 @@ def _collectors(dc: DataCenter) -> Iterator[tuple[str, Collector]]:
         yield f"bird-{name}.txt", lambda machine=machine: _guest_bird(machine)  # type: ignore[misc]
         yield f"journal-{name}.txt", lambda machine=machine: _journal(machine)  # type: ignore[misc]
     if dc.topology.kubernetes is not None:
-        yield "kubernetes.jsonl", lambda: _kubernetes(dc)
+        for kind in _KINDS:
+            yield f"kubernetes-{kind.lower()}.jsonl", lambda kind=kind: _kubernetes(dc, kind)  # type: ignore[misc]
 
 
 def _gather(path: Path, collector: Collector) -> str:
     try:
         path.write_text(collector(), encoding="utf-8")
-    except (VdcError, OSError) as error:
-        return f"{path.name}: not gathered: {error}"
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one of them says nothing of the others
+        said = error if isinstance(error, VdcError | OSError) else repr(error)
+        return f"{path.name}: not gathered: {said}"
     return f"{path.name}: {path.stat().st_size} bytes"
 
 
@@ -78,11 +80,11 @@ def _journal(machine: Machine) -> str:
     return machine.run(argv, timeout=2 * _SECONDS).stdout
 
 
-def _kubernetes(dc: DataCenter) -> str:
+def _kubernetes(dc: DataCenter, kind: str) -> str:
     found = next((cluster for cluster in deployed(dc) if isinstance(cluster, KubernetesCluster)), None)
     if found is None:
         raise ClusterError("no Kubernetes is deployed")
-    return "\n".join(_line(kind, each) for kind in _KINDS for each in found.list(kind)) + "\n"
+    return "".join(f"{_line(kind, each)}\n" for each in found.list(kind))
 
 
 def _line(kind: str, manifest: Manifest) -> str:

@@ -34,14 +34,19 @@ class Hooks:
     def __init__(self, config: pytest.Config, receiver: Receiver) -> None:
         self._config = config
         self._receiver = receiver
-        self._gathered: dict[str, str] = {}
+        self._gathered: dict[tuple[str, int], str] = {}
+        self.attempt = 1  # of the scenario that runs
 
-    def gather(self, item: pytest.Item) -> None:
-        """Gather what explains the failure of a scenario, once: a fault calls this before it is healed."""
-        dc = self.session.dc
-        if dc is not None and item.nodeid not in self._gathered:
-            folder = self.session.run_directory / "artifacts" / _file_name(item.nodeid)
-            self._gathered[item.nodeid] = collect(dc, folder)
+    def gather(self, item: pytest.Item) -> str:
+        """Gather what explains the failure of an attempt, once: a fault calls this before it is healed.
+
+        Return an index of what was gathered.
+        """
+        dc, key = self.session.dc, (item.nodeid, self.attempt)
+        if dc is not None and key not in self._gathered:
+            name = _file_name(item.nodeid) + (f"-attempt{self.attempt}" if self.attempt > 1 else "")
+            self._gathered[key] = collect(dc, self.session.run_directory / "artifacts" / name)
+        return self._gathered.get(key, "")
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Refuse to run a scenario on a data centre that an earlier one left broken; end the run on a full disk."""
@@ -67,9 +72,10 @@ class Hooks:
             item.session.shouldstop = call.excinfo.value.message
         if dc is None or not uses_dc(item):
             return report
+        if not report.passed:
+            self.session.spoil()
         if report.failed:
-            self.gather(item)
-            report.sections.append(("vdc artifacts", self._gathered[item.nodeid]))
+            report.sections.append(("vdc artifacts", self.gather(item)))
         if dc.dirty() and not self.session.culprit:
             self.session.culprit = item.nodeid
         return report

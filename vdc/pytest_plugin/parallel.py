@@ -16,11 +16,11 @@ from vdc.host import ledger
 from vdc.host.uplink import default_mtu
 from vdc.model.load import load, read_topology
 from vdc.pytest_plugin import STARTED
+from vdc.pytest_plugin.life import Lifecycle
 from vdc.pytest_plugin.options import instance_name, options, started
 from vdc.pytest_plugin.probing import EVENT
 from vdc.pytest_plugin.reporting import Report, scenarios_of, tell
 from vdc.pytest_plugin.scheduling import WholeFiles
-from vdc.pytest_plugin.session import Lifecycle
 from vdc.report import EventOutage, RunResult
 from vdc.settings import Settings
 from vdc.steps import Steps

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +16,16 @@ from vdc.pytest_plugin import suite_of, uses_dc
 from vdc.pytest_plugin.options import options, worker_of
 from vdc.pytest_plugin.probing import EVENT, FIGURES
 from vdc.report import EventOutage, RunResult, ScenarioResult, merged, render_screen, render_summary
-from vdc.report.result import Result
+from vdc.report.annotations import render_annotations
+from vdc.report.junit import with_properties
+from vdc.report.result import STARVED, Result
+from vdc.report.stored import REPORT, save
+
+VERDICT, NOTE = "verdict", "note"
+"""The names of the properties of a test that tell its verdict, and what one must know of that."""
+
+RERUN = "rerun"
+"""The outcome, for pytest, of reports of an attempt that proves nothing: another one follows."""
 
 _WIDTH = 80
 _MESSAGE_CHARACTERS = 4000
@@ -28,6 +39,7 @@ class Report:
         self._chosen = options(config)
         self._scenarios: Mapping[str, str] = {}
         self._outcomes: dict[str, ScenarioResult] = {}
+        self._failed: set[str] = set()
         self._sessions: list[RunResult] = []
         self._result: RunResult | None = None
 
@@ -43,8 +55,17 @@ class Report:
         """Note which scenarios there are, where it is this process that collects them."""
         self.expect(scenarios_of(session.items))
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note what could not be collected: no starved host excuses that."""
+        if report.failed:
+            self._failed.add(report.nodeid)
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note the outcome of a scenario; tell the outages that it measured as soon as it ends."""
+        if str(report.outcome) == RERUN:
+            return
+        if report.failed:
+            self._failed.add(report.nodeid)
         self._note(report)
         outages = outages_of(report)
         if report.when == "call" and outages:
@@ -61,8 +82,23 @@ class Report:
         self._result = result = self._sum()
         if not result.passed and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        only_scenarios = self._failed <= self._scenarios.keys()
+        if result.inconclusive and only_scenarios and session.exitstatus == pytest.ExitCode.TESTS_FAILED:
+            session.exitstatus = STARVED
         self._chosen.run_directory.mkdir(parents=True, exist_ok=True)
         (self._chosen.run_directory / "summary.md").write_text(render_summary(result), encoding="utf-8")
+        self._write_report(result)
+
+    def _write_report(self, result: RunResult) -> None:
+        """Add properties to JUnit's file, which pytest has written by now; write the page and what it is made of."""
+        junit = self._config.getoption("xmlpath", None)
+        try:
+            if junit and Path(junit).exists():
+                text = Path(junit).read_text(encoding="utf-8")
+                Path(junit).write_text(with_properties(text, result), encoding="utf-8")
+            save(result, self._chosen.run_directory)
+        except Exception as error:  # noqa: BLE001 - a verdict without a page is still a verdict
+            tell(self._config, f"the report could not be written: {type(error).__name__}: {error}")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the verdict."""
@@ -75,7 +111,10 @@ class Report:
             console.print(render_screen(self._result))
         terminalreporter.section("vdc")
         terminalreporter.write(captured.get())
-        terminalreporter.write_line(f"report: {self._chosen.run_directory}")
+        terminalreporter.write_line(f"report: {self._chosen.run_directory / REPORT}")
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            for line in render_annotations(self._result):
+                terminalreporter.write_line(line)
 
     def _note(self, report: pytest.TestReport) -> None:
         known = self._outcomes.get(report.nodeid)
@@ -87,7 +126,9 @@ class Report:
             duration=report.duration if report.when == "call" else (known.duration if known else 0.0),
             outages=outages_of(report),
             events=events_of(report),
-            message=_message(report),
+            message=message_of(report),
+            location=_location(report),
+            note=str(dict(report.user_properties).get(NOTE, "")),
         )
         # What went wrong once stays so: a good teardown does not undo a bad call.
         if known is None or known.outcome is Result.PASSED or report.failed:
@@ -137,6 +178,9 @@ def events_of(report: pytest.TestReport) -> tuple[EventOutage, ...]:
 
 
 def _outcome(report: pytest.TestReport) -> Result:
+    told = dict(report.user_properties).get(VERDICT)
+    if told is not None and (report.when == "call" or not report.failed):
+        return Result(str(told))
     if report.skipped:
         return Result.SKIPPED
     if not report.failed:
@@ -144,8 +188,22 @@ def _outcome(report: pytest.TestReport) -> Result:
     return Result.FAILED if report.when == "call" else Result.ERROR
 
 
-def _message(report: pytest.TestReport) -> str:
-    if not report.failed:
+def message_of(report: pytest.TestReport) -> str:
+    """Return why a test did not pass, or an empty text."""
+    if report.passed:
         return ""
+    if isinstance(report.longrepr, tuple):  # of a skip: file, line, reason
+        return report.longrepr[2].removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)
     return str(crash.message if crash is not None else report.longreprtext)[:_MESSAGE_CHARACTERS]
+
+
+def _location(report: pytest.TestReport) -> str:
+    """Return the last line of the test's own file that was on the way to the failure: FILE:LINE."""
+    if not report.failed:
+        return ""
+    file = report.nodeid.partition("::")[0]
+    traceback = getattr(report.longrepr, "reprtraceback", None)
+    places = [getattr(entry, "reprfileloc", None) for entry in getattr(traceback, "reprentries", ())]
+    own = [place for place in places if place is not None and Path(file).name == Path(place.path).name]
+    return f"{file}:{own[-1].lineno if own else (report.location[1] or 0) + 1}"

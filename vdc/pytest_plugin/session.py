@@ -1,4 +1,4 @@
-"""What scenarios of all modules share: a data centre that comes up, is put back for each module, and goes down."""
+"""What scenarios of all modules share: a data centre that comes up, is put back for modules, and goes down."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Final
 
-from vdc.cluster import deployed
+from vdc.cluster import deployed, deploying
 from vdc.cluster.api import Cluster, Deployer
 from vdc.cluster.deployed import Store
 from vdc.cluster.deployers import DEPLOYERS
@@ -22,71 +22,28 @@ from vdc.datacenter.api import DataCenter, Machine
 from vdc.datacenter.checkpoint import Checkpoint
 from vdc.datacenter.live import HISTORY, LiveDataCenter
 from vdc.errors import DirtyError, InputError, VdcError
+from vdc.graph import draw
 from vdc.history import Recorder
 from vdc.host import preflight
 from vdc.host.accelerator import cached
 from vdc.host.uplink import default_mtu
 from vdc.model.load import read_topology
-from vdc.model.topology import Topology
+from vdc.observe.load import sampling
+from vdc.observe.logs import Logs
 from vdc.plan.plan import Plan
 from vdc.plan.timers import described
 from vdc.pytest_plugin.artifacts import collect
+from vdc.pytest_plugin.life import Fork, Lifecycle
 from vdc.pytest_plugin.options import Options, instance_name
-from vdc.report import FIRST_SCENARIO, RunResult
+from vdc.report import FIRST_SCENARIO, FROM_CHECKPOINT, FROM_NOTHING, STANDARD_SUITE, RunResult
 from vdc.settings import Settings
 from vdc.steps import Listener, Steps
 
+SHARING: Final = "standard"
+"""The suite whose modules share one data centre while all their tests pass: nothing of an ordinary day stays."""
+
 _ASKED_AT_ONCE = 4  # servers
 _QUEUE_SECONDS = "1800"  # a worker for which there is no room waits until another one is done
-
-
-class Lifecycle(Protocol):
-    """What brings data centres up and down: `vdc.datacenter.lifecycle`, or a test's own."""
-
-    def prepare(
-        self,
-        topology: Topology,
-        name: str | None,
-        settings: Settings,
-        steps: Steps,
-        *,
-        releases: Sequence[str] = (),
-        boot: Literal["fork", "cold"] | None = None,
-    ) -> Plan:
-        """Return the plan; everything that it needs of the host is there then."""
-
-    def up(
-        self, plan: Plan, settings: Settings, steps: Steps, *, retain: bool = False, tied: bool = False
-    ) -> LiveDataCenter:
-        """Build it; if `tied`, it is a leftover once this process is dead."""
-
-    def attach(self, name: str, settings: Settings, steps: Steps) -> DataCenter:
-        """Return the handle of what was built, or of what there is of it."""
-
-    def instances(self, settings: Settings) -> tuple[str, ...]:
-        """Return the names of what there is."""
-
-    def down(self, name: str, settings: Settings, steps: Steps) -> None:
-        """Remove it."""
-
-    def gc(self, settings: Settings, steps: Steps) -> tuple[str, ...]:
-        """Remove all that is not up and that nobody is building."""
-
-
-class Fork(Protocol):
-    """What brings checkpoints to life: `vdc.datacenter.fork.fork`, or a test's own."""
-
-    def __call__(
-        self,
-        checkpoint: Checkpoint,
-        name: str,
-        settings: Settings,
-        steps: Steps,
-        *,
-        retain: bool = False,
-        tied: bool = False,
-    ) -> LiveDataCenter:
-        """Return the data centre `name`, which is not up, as it was then."""
 
 
 class Session:
@@ -107,6 +64,8 @@ class Session:
     ) -> None:
         self.dc: DataCenter | None = None
         self.culprit = ""
+        self._suite = ""
+        self._spoilt = False
         self._options = chosen
         self._deployers = deployers
         self._life = life
@@ -131,34 +90,58 @@ class Session:
         return self._options.run_directory
 
     @contextmanager
-    def module(self) -> Iterator[DataCenter]:
-        """Offer the data centre to the scenarios of a module: as it was deployed, or with --dc as it is."""
+    def module(self, suite: str = "") -> Iterator[DataCenter]:
+        """Offer the data centre to the scenarios of a module: as it was deployed, or with --dc as it is.
+
+        `suite` is the one that all its tests belong to, if they do. A module of `SHARING` takes over the data centre
+        of the module before it, if that was of the same suite and nothing has called `spoil` since.
+        """
         if self.dc is None:
             self.run_directory.mkdir(parents=True, exist_ok=True)
             self._recorder.start()
-        self.dc = None
-        self.dc = dc = self._open()
+        with self._timed(STANDARD_SUITE) if suite == SHARING else nullcontext():
+            yield from self._module(suite)
+
+    def _module(self, suite: str) -> Iterator[DataCenter]:
+        shared = self.dc if suite == self._suite == SHARING and not self._spoilt else None
+        self.dc, self._suite, self._spoilt = None, suite, False
+        self.dc = dc = shared if shared is not None and shared.dirty() is None else self._open()
         before = dc.recorder.path.stat().st_size
+        as_it_was = shared is dc or self._options.topology is None
+        logs = Logs.now(dc.run_directory) if as_it_was else Logs(dc.run_directory, {})
         # From here on everything happens on one time line, which probes and checkers read.
         self._steps.recorder, self._in_module = dc.recorder, True
         try:
             self.expect_ready()
             self._before = self._before or _versions(dc)
             self._durations.setdefault(FIRST_SCENARIO, time.monotonic() - self._options.started)
-            with self._timed("scenarios"):
+            # in simulated time this host's load is nothing
+            with self._timed("scenarios"), sampling(dc.recorder.path) if dc.slowness else nullcontext():
                 yield dc
-            self._after |= {name: has for name, has in _versions(dc).items() if has != self._before[name]}
+            if suite != SHARING:  # an ordinary day changes no version
+                self._after |= {name: has for name, has in _versions(dc).items() if has != self._before[name]}
         finally:
             self._steps.recorder, self._in_module = self._recorder, False
+            dc.recorder.write(logs.since())
             _append(dc.recorder.path, before, self._history)
+
+    def spoil(self) -> None:
+        """Let the module that runs be the last one on its data centre: a test of it did not pass."""
+        self._spoilt = True
+
+    def free(self) -> None:
+        """Take down what was brought up, between modules: another process of this run may wait for its room."""
+        if self._plan is not None and self._ours:
+            self._clear(self._plan.instance)
 
     def cluster(self, dc: DataCenter) -> Cluster:
         """Return the cluster; with --dc it is deployed, unless it is there already."""
-        deployer = self._deployer()
         if self._options.topology is not None and self._options.deploys:
-            return deployer.attach(dc)
+            return self._deployer().attach(dc)
         with self._timed("deploy"):
-            return deployer.deploy(dc)
+            # another process may be at it, and somebody's own data centre is left to look into
+            what = f"vdc test on {dc.name}"
+            return deploying.deploy(dc, self._options.deployer, self._deployers, what=what, retain=True)
 
     def expect_ready(self) -> None:
         """Pass if the data centre of the module that runs, if any does, is fit for a scenario.
@@ -190,12 +173,13 @@ class Session:
             accelerator=acceleration.kind if acceleration else "none",
             slowness=dc.slowness if dc else 1.0,
             scenarios=(),
-            durations=self._durations,
+            durations=self._told_durations(),
             versions_before=self._before,
             versions_after=self._after,
             cluster=self._options.deployer if self._options.deploys else "",
             timers=self._timers(dc),
             deselected=self._options.left_out,
+            picture=draw(dc.topology, "svg", name=dc.name) if dc else "",
         )
 
     def _open(self) -> DataCenter:
@@ -240,20 +224,24 @@ class Session:
         return deployed.start(self._place, self._steps, build=build, wake=wake, store=self._store)
 
     def _build(self, plan: Plan) -> LiveDataCenter:
+        start = time.monotonic()
         dc = self._life.up(plan, self._settings, self._steps, retain=True, tied=not self._options.keep)
         self._ours = True
         self._durations |= lifecycle.seconds(dc)
         if self._options.deploys:
             with self._timed("deploy"):
                 self._deployer().deploy(dc, retain=True)
+            self._slowest(FROM_NOTHING, start)
         return dc
 
     def _wake(self, name: str, found: Checkpoint) -> LiveDataCenter:
+        start = time.monotonic()
         dc = self._fork(found, name, self._settings, self._steps, retain=True, tied=not self._options.keep)
         self._ours = True
         if self._options.deploys:
             with self._steps.step("wait until the cluster serves"):
                 self._deployer().attach(dc).wait_serving()
+            self._slowest(FROM_CHECKPOINT, start)
         return dc
 
     def _deployer(self) -> Deployer:
@@ -287,6 +275,14 @@ class Session:
             error.add_note(f"{name} was taken down after that")
         except Exception as second:  # noqa: BLE001 - the first error is the one to report
             error.add_note(f"taking it down failed too: {second}; `vdc down {name}` tries again")
+
+    def _told_durations(self) -> Mapping[str, float]:
+        """Return how long phases took; of the standard suite only where all of it ran on what was restored."""
+        restored = FROM_CHECKPOINT in self._durations and FROM_NOTHING not in self._durations
+        return {phase: took for phase, took in self._durations.items() if phase != STANDARD_SUITE or restored}
+
+    def _slowest(self, phase: str, start: float) -> None:
+        self._durations[phase] = max(self._durations.get(phase, 0.0), time.monotonic() - start)
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:

@@ -5,33 +5,63 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 Versions = Mapping[str, Mapping[str, str]]
 """Server to component ("os", "kernel", "bird", "etcd", "kubernetes", …) to version."""
 
 
-class Targets(NamedTuple):
-    """How long phases of a run of a topology file may take at most, on 2 cores without KVM."""
+FIRST_SCENARIO: Final = "first scenario"
+"""The phase that ends when the first scenario runs, and began with everything."""
 
-    file: str
+FROM_NOTHING: Final = "ready from nothing"
+"""The phase that ends when the cluster serves on all servers, and began with templates and then links."""
+
+FROM_CHECKPOINT: Final = "ready from checkpoint"
+"""The same from a checkpoint: the longest of all restores."""
+
+STANDARD_SUITE: Final = "standard suite"
+"""The phase of all scenarios of the suite, with the restore before them; only where there was one."""
+
+
+class Targets(NamedTuple):
+    """How long phases of a run of a topology may take at most, on 2 cores without KVM, with what cluster."""
+
+    cluster: str
     seconds: Mapping[str, float]
 
 
-_ETCD: Final = Targets("small.yml", {"fabric": 3.0, "answering": 90.0, "down": 3.0, "total": 600.0})
-_KUBERNETES: Final = Targets("k8s-small.yml", {"fabric": 3.0, "down": 3.0, "scenarios": 300.0})
-
-FIRST_SCENARIO = "first scenario"
-"""The phase that ends when the first scenario runs, and began with everything."""
+_FABRIC: Final = {"fabric": 3.0, "down": 3.0}
+_TARGETS: Final[Mapping[str, Targets]] = MappingProxyType(
+    {
+        "small": Targets("etcd", {**_FABRIC, "answering": 90.0, "total": 600.0}),
+        "k8s-small": Targets(
+            "kubernetes", {**_FABRIC, FROM_NOTHING: 360.0, FROM_CHECKPOINT: 20.0, STANDARD_SUITE: 300.0}
+        ),
+        "k8s": Targets("kubernetes", {**_FABRIC, FROM_NOTHING: 900.0}),
+    }
+)
+"""By the topology's name."""
 
 
 class Result(StrEnum):
-    """How a scenario ended. ERROR is trouble of the harness, FAILED is the cluster's."""
+    """How a scenario ended. ERROR is trouble of the harness, FAILED is the cluster's, INCONCLUSIVE is a host that was
+    starved; QUARANTINED failed as its quarantine allows.
+    """
 
     PASSED = "passed"
     FAILED = "failed"
     ERROR = "error"
+    INCONCLUSIVE = "inconclusive"
+    QUARANTINED = "quarantined"
     SKIPPED = "skipped"
+
+
+STARVED: Final = 75
+"""The exit status of a run in which nothing failed, but the host was starved: EX_TEMPFAIL of sysexits(3)."""
+
+_GOOD: Final = frozenset({Result.PASSED, Result.SKIPPED, Result.QUARANTINED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +80,8 @@ class EventOutage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioResult:
     """One scenario: `test` is pytest's id, `duration` that of its body, `outages` the longest that were
-    measured, `events` those of each event, `message` why it did not pass.
+    measured, `events` those of each event, `message` why it did not pass, `location` the line that failed, as
+    `FILE:LINE`. `note` is what a reader of the outcome must know: that it is of a rerun, of a quarantine.
     """
 
     test: str
@@ -60,6 +91,18 @@ class ScenarioResult:
     outages: Mapping[str, float] = field(default_factory=dict)
     events: tuple[EventOutage, ...] = ()
     message: str = ""
+    location: str = ""
+    note: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether a run in which all end so has not failed."""
+        return self.outcome in _GOOD
+
+    @property
+    def told(self) -> str:
+        """The outcome, with a mark where there is a note."""
+        return f"{self.outcome} *" if self.note else str(self.outcome)
 
     @property
     def title(self) -> str:
@@ -73,7 +116,7 @@ class RunResult:
 
     `cluster` is what was deployed, by the name of its deployer. `timers` are those that are not what they are on a fast
     host, in words: "etcd election" to "5 s (default 1 s)". `deselected` are scenarios that do not fit this run, each
-    test's id with the reason.
+    test's id with the reason. `picture` is the fabric, as SVG.
     """
 
     name: str
@@ -88,17 +131,25 @@ class RunResult:
     cluster: str = ""
     timers: Mapping[str, str] = field(default_factory=dict)
     deselected: Mapping[str, str] = field(default_factory=dict)
+    picture: str = ""
 
     @property
-    def targets(self) -> Targets:
-        """How long its phases may take."""
-        return _KUBERNETES if self.cluster == "kubernetes" else _ETCD
+    def targets(self) -> Mapping[str, float]:
+        """How long its phases may take: nobody has said so of other topologies, or of other clusters on them."""
+        found = _TARGETS.get(self.topology)
+        return found.seconds if found is not None and self.cluster in {found.cluster, ""} else {}
 
     @property
     def passed(self) -> bool:
         """Whether some scenario passed and none failed: a run that proves nothing has not passed."""
         outcomes = {scenario.outcome for scenario in self.scenarios}
-        return Result.PASSED in outcomes and outcomes <= {Result.PASSED, Result.SKIPPED}
+        return Result.PASSED in outcomes and outcomes <= _GOOD
+
+    @property
+    def inconclusive(self) -> bool:
+        """Whether nothing failed, and some scenario proves nothing because this host was starved."""
+        outcomes = {scenario.outcome for scenario in self.scenarios}
+        return Result.INCONCLUSIVE in outcomes and outcomes <= _GOOD | {Result.INCONCLUSIVE}
 
     def count(self, outcome: Result) -> int:
         """Return how many scenarios ended so."""
@@ -110,7 +161,8 @@ class RunResult:
         if not self.scenarios:
             return "FAILED: no scenario was run"
         counts = [f"{number} {outcome}" for outcome in Result if (number := self.count(outcome))]
-        return f"{'PASSED' if self.passed else 'FAILED'}: {', '.join(counts)} of {len(self.scenarios)}"
+        word = "PASSED" if self.passed else "INCONCLUSIVE" if self.inconclusive else "FAILED"
+        return f"{word}: {', '.join(counts)} of {len(self.scenarios)}"
 
 
 def merged(runs: Sequence[RunResult]) -> RunResult:

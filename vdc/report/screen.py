@@ -17,14 +17,16 @@ _STYLES = {
     Result.PASSED: "green",
     Result.FAILED: "bold red",
     Result.ERROR: "bold magenta",
+    Result.INCONCLUSIVE: "bold cyan",
+    Result.QUARANTINED: "yellow",
     Result.SKIPPED: "yellow",
 }
 
 
 def render_screen(run: RunResult) -> RenderableType:
     """Return the screen; where there is too little room, scenarios that passed are only counted."""
-    bad = [scenario for scenario in run.scenarios if scenario.outcome is not Result.PASSED]
-    messages = [_message(scenario) for scenario in bad if scenario.message][: _ROOM // 3]
+    told = [scenario for scenario in run.scenarios if scenario.outcome is not Result.PASSED or scenario.note]
+    messages = [_message(scenario) for scenario in told if scenario.note or scenario.message][: _ROOM // 3]
     more = list(_more(run))[:_MORE]
     shown = _fitting(run.scenarios, _ROOM - len(messages) - len(more))
     parts: list[RenderableType] = [_table(shown)]
@@ -40,7 +42,7 @@ def _fitting(scenarios: tuple[ScenarioResult, ...], room: int) -> list[ScenarioR
     if len(scenarios) <= room:
         return list(scenarios)
     room -= 1
-    by_weight = sorted(range(len(scenarios)), key=lambda i: scenarios[i].outcome is Result.PASSED)
+    by_weight = sorted(range(len(scenarios)), key=lambda i: scenarios[i].told == Result.PASSED)
     return [scenarios[i] for i in sorted(by_weight[:room])]
 
 
@@ -58,18 +60,18 @@ def _table(scenarios: list[ScenarioResult]) -> Table:
             Text(scenario.title),
             "" if worst is None else f"{worst:.2f} s",
             f"{scenario.duration:.1f} s",
-            Text(scenario.outcome, style=_STYLES[scenario.outcome]),
+            Text(scenario.told, style=_STYLES[scenario.outcome]),
         )
     return table
 
 
 def _message(scenario: ScenarioResult) -> Text:
-    first = scenario.message.strip().splitlines()[0] if scenario.message.strip() else "(no message)"
+    first = scenario.note or next(iter(scenario.message.strip().splitlines()), "(no message)")
     return _line(f"{scenario.title}: {first}", style=_STYLES[scenario.outcome])
 
 
 def _facts(run: RunResult) -> str:
-    others = ((name, seconds) for name, seconds in run.durations.items() if name not in run.targets.seconds)
+    others = ((name, seconds) for name, seconds in run.durations.items() if name not in run.targets)
     durations = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in others)
     facts = (run.cluster, f"{run.accelerator}, slowness {run.slowness:.2f}", durations)
     return " · ".join(fact for fact in facts if fact)
@@ -77,7 +79,7 @@ def _facts(run: RunResult) -> str:
 
 def _targets(run: RunResult) -> str:
     """Return each duration that has a target, and the target after the slash."""
-    targets = run.targets.seconds
+    targets = run.targets
     durations = ((name, seconds, targets[name]) for name, seconds in run.durations.items() if name in targets)
     return ", ".join(f"{name} {seconds:.1f}/{target:g} s" for name, seconds, target in durations)
 

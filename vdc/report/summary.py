@@ -6,26 +6,35 @@ from collections.abc import Iterable, Iterator
 
 from vdc.report.result import Result, RunResult, ScenarioResult, shown_outages, title_of, version_changes
 
-_MARKS = {Result.PASSED: "✅", Result.FAILED: "❌", Result.ERROR: "💥", Result.SKIPPED: "⏭️"}
+_MARKS = {
+    Result.PASSED: "✅",
+    Result.FAILED: "❌",
+    Result.ERROR: "💥",
+    Result.INCONCLUSIVE: "❔",
+    Result.QUARANTINED: "🚧",
+    Result.SKIPPED: "⏭️",
+}
+_ESCAPED = {"|": "\\|", "`": "\\`", "&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _NOTHING = "-"
 _MESSAGE = 2000  # characters
 
 
 def render_summary(run: RunResult) -> str:
-    """Return the summary: the verdict first, then scenarios, what was left out, outages, failures, versions, durations,
-    timers, the host.
+    """Return the summary: the verdict first, then scenarios with notes, what was left out, outages, failures, versions,
+    durations, timers, the host.
     """
     parts = [
-        f"# {'✅' if run.passed else '❌'} {run.verdict}\n",
+        f"# {'✅' if run.passed else '❔' if run.inconclusive else '❌'} {run.verdict}\n",
         f"Data centre `{run.name}` of topology `{run.topology}`{_with_cluster(run)}.\n",
         _table(("", "suite", "scenario", "longest outage", "duration"), map(_row, run.scenarios)),
+        *_notes(run),
         *_deselected(run),
         *_outages(run),
         *_failures(run),
         *_versions(run),
         "## Durations\n",
         _table(("phase", "duration", "target"), _phases(run)),
-        f"Targets are for `topologies/{run.targets.file}` on 2 cores without KVM.\n",
+        *(["Targets are for 2 cores without KVM.\n"] if run.targets else []),
         *_timers(run),
         "## Host\n",
         _table(("host", "accelerator", "slowness"), [(_cell(run.host), run.accelerator, f"{run.slowness:.2f}")]),
@@ -35,12 +44,18 @@ def render_summary(run: RunResult) -> str:
 
 def _row(scenario: ScenarioResult) -> tuple[str, ...]:
     return (
-        f"{_MARKS[scenario.outcome]} {scenario.outcome}",
+        f"{_MARKS[scenario.outcome]} {_cell(scenario.told)}",
         scenario.suite,
         _cell(scenario.title),
         _cell(shown_outages(scenario.outages)) or _NOTHING,
         _seconds(scenario.duration),
     )
+
+
+def _notes(run: RunResult) -> Iterator[str]:
+    noted = [scenario for scenario in run.scenarios if scenario.note]
+    if noted:
+        yield "".join(f"\\* {_cell(scenario.title)}: {_cell(scenario.note)}<br>\n" for scenario in noted)
 
 
 def _outages(run: RunResult) -> Iterator[str]:
@@ -62,7 +77,7 @@ def _outage(seconds: float | None) -> str:
 
 def _phases(run: RunResult) -> Iterator[tuple[str, ...]]:
     for name, seconds in run.durations.items():
-        target = run.targets.seconds.get(name)
+        target = run.targets.get(name)
         if target is None:
             yield name, _seconds(seconds), _NOTHING
         else:
@@ -122,7 +137,8 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
+    """Return a text that Markdown shows as it is, in one line: what devices say may look like HTML or code."""
+    return " ".join("".join(_ESCAPED.get(letter, letter) for letter in text).split())
 
 
 def _seconds(value: float) -> str:

@@ -30,7 +30,7 @@ from vdc.model.load import load, read_topology
 from vdc.model.spec import RackSpec
 from vdc.model.topology import Topology
 from vdc.plan.resources import Loopback, Namespace, Veth
-from vdc.report import FIRST_SCENARIO
+from vdc.report import FIRST_SCENARIO, STANDARD_SUITE
 from vdc.settings import Settings
 from vdc.shell import run
 from vdc.steps import Steps
@@ -93,6 +93,14 @@ class Planned(NamedTuple):
 
     seconds: float
     memory: int
+
+
+class Drawn(NamedTuple):
+    """The seconds that the report of a long run took to be made and to be opened, if there is a browser; its bytes."""
+
+    made: float
+    size: int
+    opened: float | None
 
 
 @contextmanager
@@ -187,9 +195,9 @@ class Lab:
         return took[FIRST_SCENARIO] + whole - took["total"]
 
     def suite(self, file: Path) -> float:
-        """Return the seconds of `vdc test` with the suite standard, whose deployed state is in the cache."""
+        """Return the seconds of the suite standard, with the restore of its deployed state, which the cache has."""
         self._tested(file, "-k", "test_cluster")  # leaves it there
-        return self._tested(file)[0]
+        return self._tested(file)[1][STANDARD_SUITE]
 
     def ready(self, file: Path) -> Ready:
         """Deploy Kubernetes on a topology from nothing but what the cache has; then freeze it, and wake it up."""
@@ -201,10 +209,7 @@ class Lab:
                 KubernetesDeployer().deploy(dc)
                 nothing = time.monotonic() - start
                 made = checkpoint.save(dc, _TAG)
-                start = time.monotonic()
-                woken = fork.restore(made, self._settings, self._steps, tied=True)
-                KubernetesDeployer().attach(woken).wait_serving()
-                return Ready(nothing=nothing, checkpoint=time.monotonic() - start)
+            return Ready(nothing=nothing, checkpoint=self._woken(made))
         finally:
             self.forget(_NODES)
 
@@ -215,6 +220,11 @@ class Lab:
             file.write_text(text, encoding="utf-8")
             said = run([sys.executable, "-m", "vdc.cli.bench.planning", str(file)], timeout=_PLAN_SECONDS).stdout
         return Planned(**json.loads(said))
+
+    def drawn(self) -> Drawn:
+        """Make and open the report of a long run, in a process of its own."""
+        with TemporaryDirectory() as folder:
+            return Drawn(**json.loads(run([sys.executable, "-m", "vdc.cli.bench.page", folder], timeout=600).stdout))
 
     def came(self, make: Callable[[], Topology]) -> Came:
         """Build a fabric from nothing, with the making of its topology, until it has converged; then take it down."""
@@ -263,6 +273,17 @@ class Lab:
             yield dc
         finally:
             self._down(dc.name)
+
+    def _woken(self, found: Checkpoint) -> float:
+        """Return the seconds in which a Kubernetes that is down serves again from its checkpoint."""
+        start = time.monotonic()
+        try:
+            dc = fork.fork(found, found.name, self._settings, self._steps, tied=True)
+            with self._steps.step("wait until Kubernetes serves"):
+                KubernetesDeployer().attach(dc).wait_serving()
+            return time.monotonic() - start
+        finally:
+            self._down(found.name)
 
     def _built(self, topology: Topology, name: str, build: Callable[[LiveDataCenter], None]) -> float:
         """Return the seconds that `build` takes."""

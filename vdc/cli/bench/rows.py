@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from vdc.cli.bench.clos import MOONSHOT, PATIENCE, SIZES, clos, racks
 from vdc.cli.bench.figures import Figure
+from vdc.cli.bench.judging import judged
 from vdc.cli.bench.lab import Lab, Planned, one_of_six, six, stock
 
 _K8S_SMALL, _K8S = Path("topologies/k8s-small.yml"), Path("topologies/k8s.yml")
@@ -47,6 +48,19 @@ def _plan(lab: Lab) -> Iterator[Figure]:
             )
         before = planned
     yield Figure(what="the most memory that took", ours=planned.memory / _MIB, unit="MiB", most=1024.0)
+
+
+def _report(lab: Lab) -> Iterator[Figure]:
+    drawn = lab.drawn()
+    yield Figure(what="report.html of 30 minutes, six probes every 10 ms", ours=drawn.size / 1e6, unit="MB", most=10.0)
+    yield Figure(what="making it of a million events", ours=drawn.made)
+    if drawn.opened is not None:
+        yield Figure(what="opening it in Chromium", ours=drawn.opened, most=2.0)
+
+
+def _checkers(lab: Lab) -> Iterator[Figure]:
+    del lab
+    yield from judged()
 
 
 def _clos(lab: Lab) -> Iterator[Figure]:
@@ -155,22 +169,29 @@ def _restore(lab: Lab) -> Iterator[Figure]:
 
 
 def _kubernetes(lab: Lab) -> Iterator[Figure]:
-    came = lab.ready(_K8S_SMALL)
-    yield Figure(what="Kubernetes on k8s-small.yml from nothing to all Ready", ours=came.nothing, most=360.0)
-    yield Figure(what="the same from a checkpoint", ours=came.checkpoint, most=20.0)
-    yield Figure(what="its standard suite from a checkpoint", ours=lab.suite(_K8S_SMALL), most=300.0)
+    yield from _ready(lab, _K8S_SMALL, nothing=360.0, woken=20.0, suite=300.0)
 
 
 def _kubernetes_ha(lab: Lab) -> Iterator[Figure]:
-    came = lab.ready(_K8S)
-    yield Figure(what="Kubernetes on k8s.yml from nothing to all Ready", ours=came.nothing, most=900.0)
-    yield Figure(what="the same from a checkpoint", ours=came.checkpoint)
-    yield Figure(what="its standard suite from a checkpoint", ours=lab.suite(_K8S))
+    yield from _ready(lab, _K8S, nothing=900.0)
+
+
+def _ready(
+    lab: Lab, file: Path, *, nothing: float, woken: float | None = None, suite: float | None = None
+) -> Iterator[Figure]:
+    came = lab.ready(file)
+    yield Figure(what=f"Kubernetes on {file.name} from nothing to all Ready", ours=came.nothing, most=nothing)
+    yield Figure(
+        what="the same from a checkpoint, against that", ours=came.checkpoint, against=came.nothing, most=woken
+    )
+    yield Figure(what="its standard suite, with the restore before it", ours=lab.suite(file), most=suite)
 
 
 ROWS: Mapping[str, Row] = MappingProxyType(
     {
         "plan": Row("compiling topologies of 10, 100 and 1,000 racks, and the memory that takes", _plan),
+        "report": Row("the report of a run of half an hour: its size, and how soon a browser shows it", _report),
+        "checkers": Row("judging a million events, by each checker", _checkers),
         "wiring": Row("namespaces, links and addresses of fabrics, against a bare `ip -batch` script", _wiring),
         "fabric": Row("fabrics of 36, 136 and 272 routers from nothing to converged, and down", _clos),
         "moonshot": Row("a fabric of 1,016 routers and 16,000 links; only if asked for", _moonshot, usual=False),

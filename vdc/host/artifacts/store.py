@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
@@ -30,6 +30,7 @@ FOLDER: Final = "artifacts"
 KUBECTL: Final = "kubectl"
 
 _NOT_THERE: Final = "not in the cache"
+_NOT_HERE: Final = "not on this host"
 _UNPACK_SECONDS: Final = 600.0
 _PART, _BUILD = ".part", ".build"
 
@@ -47,7 +48,8 @@ class Artifact:
 class State:
     """How an artifact is kept: `wrong` tells in words what is wrong with it, and is empty if nothing is.
 
-    One that is `damaged` is there, and is not what it should be; what is not there can be fetched.
+    One that is `damaged` is not what it should be, or is a file of this host that is not there: nothing else can be
+    fetched in its place, as it can where the cache lacks one.
     """
 
     component: str
@@ -75,8 +77,9 @@ def found(release: Release, settings: Settings) -> tuple[Artifact, ...]:
 
 
 def missing(release: Release, settings: Settings) -> tuple[str, ...]:
-    """Return the components of a release that must be fetched or built before its image can be."""
-    return tuple(dict.fromkeys(state.component for state in _states(release, settings) if state.wrong == _NOT_THERE))
+    """Return the components of a release that must be fetched, built or put on this host before its image can be."""
+    lacking = (state.component for state in _states(release, settings) if state.wrong in {_NOT_THERE, _NOT_HERE})
+    return tuple(dict.fromkeys(lacking))
 
 
 def kubectl(name: str, settings: Settings) -> Path | None:
@@ -222,7 +225,7 @@ def _states(release: Release, settings: Settings, *, whole: bool = False) -> Ite
         for file in component.files:
             path = Path(file.path) if file.path else place(file, settings)
             there = Artifact(component=component.name, file=file, path=path)
-            yield _state(there, whole=whole, absent="not on this host" if file.path else _NOT_THERE)
+            yield _state(there, whole=whole, absent=_NOT_HERE if file.path else _NOT_THERE)
         if component.source is None:
             continue
         directory = build_place(component, settings)
@@ -241,8 +244,7 @@ def _built_states(component: Component, directory: Path, *, whole: bool) -> Iter
         yield State(component=component.name, name=component.name, digest="", wrong=wrong, damaged=True)
         return
     for each in programs:
-        state = _state(each, whole=whole, absent=f"damaged: {each.path} is missing")
-        yield replace(state, damaged=bool(state.wrong))
+        yield _state(each, whole=whole, absent=f"damaged: {each.path} is missing")
 
 
 def _state(artifact: Artifact, *, whole: bool, absent: str) -> State:
@@ -251,7 +253,7 @@ def _state(artifact: Artifact, *, whole: bool, absent: str) -> State:
         wrong = absent
     elif whole and (now := digest_of(artifact.path, file.digest.partition(":")[0] or "sha256")) != file.digest:
         wrong = f"damaged: {artifact.path} is {now}"
-    damaged = bool(wrong) and wrong != absent
+    damaged = wrong not in {"", _NOT_THERE}
     return State(component=artifact.component, name=file.name, digest=file.digest, wrong=wrong, damaged=damaged)
 
 
