@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vdc.cluster.kubernetes.api import Component, Pod
+from vdc.cluster.kubernetes.api import Caller, Component, Pod
 from vdc.cluster.kubernetes.cluster import LiveKubernetes
 from vdc.cluster.kubernetes.deployer import KubernetesDeployer
 from vdc.cluster.kubernetes.installing import Installer
@@ -144,9 +144,9 @@ def test_a_volume_outlives_its_pod(kubernetes: LiveKubernetes, pods: dict[str, P
 
 
 def test_nobody_without_a_certificate_is_answered(kubernetes: LiveKubernetes) -> None:
-    assert kubernetes.ask_api("/api/v1/nodes", anonymous=True).status == 401
+    assert kubernetes.ask_api("/api/v1/nodes", caller=Caller.NOBODY).status == 401
     assert kubernetes.ask_api("/api/v1/nodes", via=WORKER, proxied=True).status == 200
-    assert kubernetes.ask_kubelet(WORKER, "/pods", anonymous=True).status == 401
+    assert kubernetes.ask_kubelet(WORKER, "/pods", caller=Caller.NOBODY).status == 401
 
 
 def left_on(dc: LiveDataCenter, name: str) -> str:
