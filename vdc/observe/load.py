@@ -31,15 +31,18 @@ _EVERY = 20  # looks make an event
 SPAN: Final = 5.0
 """Seconds over which shares are judged: shorter ones heal by retransmission and by the clusters' own patience."""
 
-LONGEST_STOP: Final = 1.0
-"""Seconds. A harness or a guest that stood still for longer misses heartbeats (etcd's election timeout is 1 s)."""
+LONGEST_STOP: Final = 2.0
+"""Seconds. Who stood still for longer missed what it must not: etcd elects another leader after 1 s on a fast host."""
 
-MOST: Final[Mapping[str, float]] = MappingProxyType({"waited": 0.25, "steal": 0.25, "memory": 0.25, "io": 0.75})
-"""The shares of time, over `SPAN`, above which the host was starved. A busy disk is usual where guests sync."""
+MOST: Final[Mapping[str, float]] = MappingProxyType({"steal": 0.25, "memory": 0.25, "io": 0.75})
+"""The shares of time, over `SPAN`, above which the host was starved.
+
+A busy disk is usual where guests sync. So are tasks that wait for a CPU where guests are emulated: while some boot, the
+wake-ups of the harness come to 40 % late in all, one of them by up to 0.6 s (measured with two cores and three guests).
+"""
 
 _WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "waited": "the harness waited {} of the time for a CPU",
         "steal": "the hypervisor took {} of the CPUs",
         "memory": "all tasks waited {} of the time for memory",
         "io": "all tasks waited {} of the time for disks",

@@ -37,9 +37,11 @@ def set_full(adds: Iterable[Operation], reads: Iterable[SetRead], *, stale_for: 
         for element in read.elements:
             known[element] = min(known.get(element, read.end), read.end)
     absent, present = _last_seen(known, ordered)
-    lost = sorted(element for element in absent if absent[element] > present.get(element, -1.0))
-    stale = {element: absent[element] - known[element] for element in absent if element not in set(lost)}
-    bad += [f"{_name(element)}: known since {known[element]:.3f}, lost by {absent[element]:.3f}" for element in lost]
+    lost = {element for element in absent if absent[element] > present.get(element, -1.0)}
+    stale = {element: absent[element] - known[element] for element in absent if element not in lost}
+    bad += [
+        f"{_name(element)}: known since {known[element]:.3f}, lost by {absent[element]:.3f}" for element in sorted(lost)
+    ]
     bad += [
         f"{_name(element)}: not read {seconds:.3f} s after it was known"
         for element, seconds in stale.items()
