@@ -6,16 +6,17 @@ import pytest
 from vdc.model.expand import expand
 from vdc.model.load import load
 from vdc.model.topology import Topology
-from vdc.testing import FakeDataCenter, Lie
+from vdc.testing import FakeDataCenter, FakeKubernetes, Lie
 
-SMALL = Path(__file__).parents[2] / "topologies" / "small.yml"
+TOPOLOGIES = Path(__file__).parents[2] / "topologies"
 
 MakeDataCenter = Callable[..., FakeDataCenter]
+MakeKubernetes = Callable[..., FakeKubernetes]
 
 
 @pytest.fixture(scope="session")
 def small() -> Topology:
-    return expand(load(SMALL))
+    return expand(load(TOPOLOGIES / "small.yml"))
 
 
 @pytest.fixture
@@ -24,3 +25,12 @@ def make_dc(small: Topology, tmp_path: Path) -> MakeDataCenter:
         return FakeDataCenter(small, tmp_path, lies=lies)
 
     return make
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> MakeKubernetes:
+    def made(*lies: Lie) -> FakeKubernetes:
+        topology = expand(load(TOPOLOGIES / "k8s.yml"))
+        return FakeKubernetes(FakeDataCenter(topology, tmp_path, lies=lies))
+
+    return made

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from vdc.cluster.kubernetes.api import Component
 from vdc.errors import HealError, WaitTimeout
 from vdc.faults import ComponentsStopped, injected
-from vdc.model.expand import expand
-from vdc.model.load import load
-from vdc.testing import FakeDataCenter, FakeKubernetes, Lie
+from vdc.testing import FakeKubernetes, Lie
 
 Make = Callable[..., FakeKubernetes]
 
 ASKED = (Component.API_SERVER, Component.KUBELET, Component.KUBE_PROXY)
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Make:
-    def made(*lies: Lie) -> FakeKubernetes:
-        topology = expand(load(Path(__file__).parents[2] / "topologies" / "k8s.yml"))
-        return FakeKubernetes(FakeDataCenter(topology, tmp_path, lies=lies))
-
-    return made
 
 
 @pytest.mark.parametrize("component", [*ASKED, Component.SCHEDULER])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -11,21 +10,10 @@ from vdc.cluster.kubernetes.api import Manifest
 from vdc.errors import ClusterError, HealError, WaitTimeout
 from vdc.faults import ApiServerUnreachable, Cordoned, injected
 from vdc.faults.api_server import REFUSE
-from vdc.model.expand import expand
-from vdc.model.load import load
-from vdc.testing import FakeDataCenter, FakeKubernetes, Lie
+from vdc.testing import FakeKubernetes, Lie
 from vdc.wait import NotYet
 
 Make = Callable[..., FakeKubernetes]
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Make:
-    def made(*lies: Lie) -> FakeKubernetes:
-        topology = expand(load(Path(__file__).parents[2] / "topologies" / "k8s.yml"))
-        return FakeKubernetes(FakeDataCenter(topology, tmp_path, lies=lies))
-
-    return made
 
 
 def test_an_api_server_is_away_in_the_body_and_the_others_are_not(make: Make) -> None:

@@ -115,13 +115,13 @@ def test_a_relay_is_in_its_namespace_from_its_first_moment(monkeypatch: pytest.M
     monkeypatch.setattr(wires, "daemon", daemon)
     monkeypatch.setattr(wires, "_open_tap", lambda _: os.open(os.devnull, os.O_RDONLY))
     monkeypatch.setattr(wires, "_open_way_out", lambda _: socket.socket())
-    monkeypatch.setattr(wires, "_nft", lambda *_: None)
+    monkeypatch.setattr("vdc.host.nft.load", lambda *_, about: None)
     wires.disturb(ROUTER, Disturbance(delay=0.1), "ab", tmp_path / "logs" / "relay.log")
     assert [argv[0] for argv in started] == [sys.executable]
 
 
 def test_a_tap_that_stays_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wires, "_nft", lambda *_: None)
+    monkeypatch.setattr("vdc.host.nft.load", lambda *_, about: None)
     monkeypatch.setattr(wires, "_SECONDS", 0.0)
     monkeypatch.setattr("vdc.host.namespaces.identity", lambda _: (0, 0))
     monkeypatch.setattr("vdc.host.netlink.carriers", lambda _: {"vfab": True})

@@ -36,8 +36,8 @@ class Deployer:
 
     speaks = "etcd"
 
-    def timers(self, slowness: float) -> Mapping[str, str]:
-        return {"patience": f"{slowness:g} s (default 0 s)"} if slowness else {}
+    def timers(self, dc: DataCenter) -> Mapping[str, str]:
+        return {"patience": f"{dc.slowness:g} s (default 0 s)"} if dc.slowness else {}
 
     def check(self, topology: Topology) -> None:
         if topology.name == "refused":

@@ -196,15 +196,19 @@ def test_what_failed_on_a_starved_host_runs_once_more_on_what_is_restored_and_is
     ]
 
 
+_SAID = ("INCONCLUSIVE", "FAILED")
+
+
 def test_a_run_of_which_nothing_failed_but_something_is_inconclusive_has_a_status_of_its_own(project: Path) -> None:
     text = (
         "def test_good(dc):\n    pass\n\n"
         "def test_passes(dc):\n    starve(dc)\n\n"
         "def test_fails(dc):\n    starve(dc)\n    assert not 'this'\n"
     )
-    done = _pytest(project, text)
+    done = _pytest(project, text, "-v")
     assert done.status == STARVED, done.stdout
     assert "INCONCLUSIVE: 1 passed, 2 inconclusive of 3" in done.stdout
+    assert [done.stdout.count(f"{name} {said}") for name in ("passes", "fails") for said in _SAID] == [2, 0, 2, 0]
     assert _outcomes(project) == {"good": "✅ passed", "passes": "❔ inconclusive *", "fails": "❔ inconclusive *"}
     assert {name: has["verdict"] for name, has in _properties(project).items()} == {
         "test_good": "passed",

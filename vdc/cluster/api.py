@@ -75,8 +75,8 @@ class Deployer(Protocol):
         (`KubernetesCluster`), or an empty text: no more than `Cluster`.
         """
 
-    def timers(self, slowness: float) -> Mapping[str, str]:
-        """Return which timers of its clusters are not as by default on a host, for the report: "etcd election" to
+    def timers(self, dc: DataCenter) -> Mapping[str, str]:
+        """Return which timers of its cluster there are not as by default, for the report: "etcd election" to
         "5 s (default 1 s)".
         """
 

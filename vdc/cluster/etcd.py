@@ -185,9 +185,9 @@ class EtcdDeployer:
 
     speaks = "etcd"
 
-    def timers(self, slowness: float) -> Mapping[str, str]:
+    def timers(self, dc: DataCenter) -> Mapping[str, str]:
         """Return heartbeat and election timeout, where they are not etcd's own."""
-        now, own = heartbeat(slowness), heartbeat(0.0)
+        now, own = heartbeat(dc.slowness), heartbeat(0.0)
         told = {"etcd heartbeat": 1, "etcd election": ELECTION}
         return {name: f"{times * now} ms (default {times * own} ms)" for name, times in told.items() if now != own}
 

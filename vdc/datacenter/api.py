@@ -225,3 +225,8 @@ class DataCenter(Protocol):
 
     def dirty(self) -> str | None:
         """Return why the data centre must not be trusted any more, or None."""
+
+
+def device_of(dc: DataCenter, name: str) -> Machine | Router:
+    """Return a router or a server. Raises KeyError: there is none of that name."""
+    return dc.routers[name] if name in dc.routers else dc.servers[name]

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from typing import NamedTuple
 
-from vdc.datacenter.api import DataCenter, Routes, SessionState, Speaker
+from vdc.datacenter.api import DataCenter, Routes, SessionState, device_of
 from vdc.datacenter.pace import deadline
 from vdc.errors import VdcError
 from vdc.model.routing import expected_routes, expected_sessions
@@ -170,9 +170,8 @@ class _Convergence:
             yield from chain.from_iterable(pool.map(lambda name: tuple(self._of(name)), living))
 
     def _of(self, name: str) -> Iterator[str]:
-        device: Speaker = self._dc.routers[name] if name in self._dc.routers else self._dc.servers[name]
         try:
-            sessions, routes = device.routing()
+            sessions, routes = device_of(self._dc, name).routing()
         except VdcError as error:
             yield f"{name}: does not answer: {error.message}"
             return

@@ -7,6 +7,7 @@ saying so.
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -60,6 +61,11 @@ class Fault(ABC):
     def missing(self, dc: DataCenter) -> str | None:
         """Return why this host or data centre cannot offer what the fault needs; None if it can."""
         return None
+
+    @property
+    def key(self) -> str:
+        """What it marks as its own outside the devices: faults with the same fields have the same, in any process."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:7]
 
     def restarts(self, dc: DataCenter) -> tuple[str, ...]:
         """Return the servers that healing restarts: each must answer with another boot ID afterwards."""
@@ -119,7 +125,7 @@ def _inject(dc: DataCenter, fault: Fault, lease: Lease) -> None:
         fault.inject(dc)
     try:
         with _phase(dc, fault, "bites"):
-            lease.expect_kept()
+            lease.expect_kept(dc)
             wait_for(lambda: fault.bites(dc), what=f"{fault.name} to bite", timeout=deadline(dc, fault.bite_seconds))
     except WaitTimeout as error:  # the cluster under test has no part in it
         raise HarnessTimeout(error.what, deadline=error.deadline, last=error.last, log=error.log) from error

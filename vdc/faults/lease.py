@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from vdc.datacenter.api import DataCenter
+from vdc.datacenter.pace import deadline
 from vdc.errors import HarnessTimeout, VdcError
 from vdc.host.claims import PLAN
 from vdc.host.keeper import mark_of
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 FOLDER: Final = "leases"
 """In the run directory of a data centre: a file for each fault that is in effect."""
 
-_KEPT_SECONDS = 20.0
+_KEPT_SECONDS: Final = 20.0
 _SHORTEST = 1.0
 
 
@@ -52,7 +53,7 @@ class Lease:
     seconds: float = 0.0
     began: float = field(default_factory=time.monotonic)
 
-    def expect_kept(self) -> None:
+    def expect_kept(self, dc: DataCenter) -> None:
         """Wait until somebody stands by to heal. Raises WaitTimeout: nobody does, so nothing may be broken for long."""
         file = self.file
         if file is None:
@@ -62,7 +63,8 @@ class Lease:
             if not mark_of(file).exists():
                 raise NotYet(_said(file) or "no sign of it")
 
-        wait_for(kept, what="the keeper of the fault's lease to stand by", timeout=_KEPT_SECONDS, interval=0.02)
+        patience = deadline(dc, _KEPT_SECONDS)
+        wait_for(kept, what="the keeper of the fault's lease to stand by", timeout=patience, interval=0.02)
 
     def expect_current(self, name: str) -> None:
         """Pass if the lease has not run out. Raises HarnessTimeout: it has, and the fault was healed meanwhile."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vdc.datacenter.api import DataCenter, Machine, Router, Wire
+from vdc.datacenter.api import DataCenter, Wire, device_of
 from vdc.datacenter.convergence import sessions_of
 from vdc.faults.base import Fault
 from vdc.faults.judging import SLACK, contradictions, salvos
@@ -40,22 +39,22 @@ class LinkCut(Fault):
 
     def inject(self, dc: DataCenter) -> None:
         """Pull the cable."""
-        _end(dc, self.device).set_link(self.interface, up=False)
+        device_of(dc, self.device).set_link(self.interface, up=False)
 
     def bites(self, dc: DataCenter) -> None:
         """The carrier is gone, and the device at the far end has lost the session over the cable."""
-        if _end(dc, self.device).link_is_up(self.interface):
+        if device_of(dc, self.device).link_is_up(self.interface):
             raise NotYet(f"{self.device} {self.interface} still has a carrier")
         for session in self._sessions(dc):
             session_lost(dc, reverse(dc, session))
 
     def heal(self, dc: DataCenter) -> None:
         """Plug the cable in again."""
-        _end(dc, self.device).set_link(self.interface, up=True)
+        device_of(dc, self.device).set_link(self.interface, up=True)
 
     def healed(self, dc: DataCenter) -> None:
         """The carrier is back, and so is the session at both its ends."""
-        if not _end(dc, self.device).link_is_up(self.interface):
+        if not device_of(dc, self.device).link_is_up(self.interface):
             raise NotYet(f"{self.device} {self.interface} has no carrier")
         for session in self._sessions(dc):
             session_back(dc, reverse(dc, session))
@@ -104,7 +103,7 @@ class LinkDisturbed(Fault):
 
     def inject(self, dc: DataCenter) -> None:
         """Put it in effect for both directions."""
-        self._wire(dc).disturb(self._key, outgoing=self.outgoing, incoming=self.incoming)
+        self._wire(dc).disturb(self.key, outgoing=self.outgoing, incoming=self.incoming)
 
     def bites(self, dc: DataCenter) -> None:
         """Numbered packets over the cable show it in each direction, and nothing else."""
@@ -112,7 +111,7 @@ class LinkDisturbed(Fault):
 
     def heal(self, dc: DataCenter) -> None:
         """Undo it."""
-        self._wire(dc).restore(self._key)
+        self._wire(dc).restore(self.key)
 
     def healed(self, dc: DataCenter) -> None:
         """Numbered packets over the cable come as they were sent, and its sessions are there."""
@@ -147,18 +146,10 @@ class LinkDisturbed(Fault):
     def _wire(self, dc: DataCenter) -> Wire:
         return dc.wire(self.device, self.interface)
 
-    @property
-    def _key(self) -> str:
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:7]
-
 
 def LinkOneWay(device: str, interface: str) -> LinkDisturbed:  # noqa: N802 - reads as the fault it makes
     """Return the fault in which all that a device sends over a cable is lost, while it still gets what others send."""
     return LinkDisturbed(device, interface, outgoing=Disturbance(loss=1.0))
-
-
-def _end(dc: DataCenter, device: str) -> Machine | Router:
-    return dc.routers[device] if device in dc.routers else dc.servers[device]
 
 
 def _impaired(topology: Topology, device: str, interface: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from itertools import cycle, islice
 from random import Random
 from typing import Any
 
-from vdc.datacenter.api import DataCenter, Machine, Router
+from vdc.datacenter.api import DataCenter, device_of
 from vdc.datacenter.reachability import expect_cut_off, expect_reaches
 from vdc.faults.base import Fault
 from vdc.faults.shapes import Blocked, Parties, blocked, parties
@@ -63,7 +62,7 @@ class Isolated(Fault):
     @property
     def _table(self) -> str:
         """Return a table of its own: another partition of the same server may be in effect at the same time."""
-        return f"inet vdc_partition_{hashlib.sha256(repr(self).encode()).hexdigest()[:8]}"
+        return f"inet vdc_partition_{self.key}"
 
     def _peers(self, dc: DataCenter) -> tuple[str, ...]:
         others = self.peers or tuple(each.name for each in dc.topology.members if each.name != self.server)
@@ -103,7 +102,7 @@ class Partitioned(Fault):
 
     def inject(self, dc: DataCenter) -> None:
         """Lose the packets."""
-        dc.drop(self._key, self._lost(dc.topology))
+        dc.drop(self.key, self._lost(dc.topology))
 
     def bites(self, dc: DataCenter) -> None:
         """No echo of a request comes back over a cut. Where only one direction is, requests of the other still come;
@@ -117,7 +116,7 @@ class Partitioned(Fault):
 
     def heal(self, dc: DataCenter) -> None:
         """Let them pass."""
-        dc.undrop(self._key, tuple(self._lost(dc.topology)))
+        dc.undrop(self.key, tuple(self._lost(dc.topology)))
 
     def healed(self, dc: DataCenter) -> None:
         """All parties reach one another."""
@@ -151,10 +150,6 @@ class Partitioned(Fault):
         for a, b in of:
             ours, theirs = self.parties[a], self.parties[b]
             yield from islice(zip(cycle(ours), cycle(theirs), strict=False), max(len(ours), len(theirs)))
-
-    @property
-    def _key(self) -> str:
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:8]
 
 
 def partition(topology: Topology, shape: str, of: str, dice: Random) -> Partitioned:
@@ -194,11 +189,11 @@ def _all_of(expect: Callable[[DataCenter, str, str], None], dc: DataCenter, pair
 
 
 def _expect_cut_off(dc: DataCenter, source: str, target: str) -> None:
-    expect_cut_off(_device(dc, source), _known_by(dc.topology, target), source=_known_by(dc.topology, source))
+    expect_cut_off(device_of(dc, source), _known_by(dc.topology, target), source=_known_by(dc.topology, source))
 
 
 def _expect_reaches(dc: DataCenter, source: str, target: str) -> None:
-    expect_reaches(_device(dc, source), _known_by(dc.topology, target), source=_known_by(dc.topology, source))
+    expect_reaches(device_of(dc, source), _known_by(dc.topology, target), source=_known_by(dc.topology, source))
 
 
 def _expect_heard(dc: DataCenter, source: str, target: str) -> None:
@@ -213,13 +208,9 @@ def _expect_heard(dc: DataCenter, source: str, target: str) -> None:
 
 def _requests(dc: DataCenter, device: str) -> int:
     """Return how many echo requests a device has got since it started (proc(5), /proc/net/snmp)."""
-    said = _device(dc, device).run(["cat", "/proc/net/snmp"]).stdout.splitlines()
+    said = device_of(dc, device).run(["cat", "/proc/net/snmp"]).stdout.splitlines()
     rows: list[list[Any]] = [line.split() for line in said if line.startswith("Icmp:")]
     return int(dict(zip(*rows, strict=True)).get("InEchos", 0)) if len(rows) == 2 else 0
-
-
-def _device(dc: DataCenter, name: str) -> Machine | Router:
-    return dc.routers[name] if name in dc.routers else dc.servers[name]
 
 
 def _known_by(topology: Topology, name: str) -> Address:

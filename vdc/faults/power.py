@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vdc.datacenter.api import DataCenter, Power
+from vdc.datacenter.api import DataCenter, Power, device_of
 from vdc.faults.base import Fault
 from vdc.faults.selectors import rack
 from vdc.faults.sight import expect_power, neighbours_back, neighbours_lost, silent
@@ -85,7 +85,7 @@ class RackOff(Fault):
 
 
 def _switch(dc: DataCenter, device: str, power: Power) -> None:
-    target = dc.routers[device] if device in dc.routers else dc.servers[device]
+    target = device_of(dc, device)
     if power is Power.ON:
         target.power_on()
     else:

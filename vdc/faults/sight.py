@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from vdc.datacenter.api import DataCenter, Power, Speaker
+from vdc.datacenter.api import DataCenter, Power, device_of
 from vdc.datacenter.convergence import sessions_of
 from vdc.errors import VdcError
 from vdc.model.topology import Session
@@ -59,9 +59,9 @@ def silent(dc: DataCenter, server: str) -> None:
 
 def expect_power(dc: DataCenter, device: str, power: Power) -> None:
     """Return if the device has this power state; raises NotYet otherwise."""
-    switch = dc.routers[device] if device in dc.routers else dc.servers[device]
-    if switch.power() is not power:
-        raise NotYet(f"{device} is {switch.power()}, expected {power}")
+    now = device_of(dc, device).power()
+    if now is not power:
+        raise NotYet(f"{device} is {now}, expected {power}")
 
 
 def _towards(dc: DataCenter, devices: frozenset[str]) -> Iterator[Session]:
@@ -71,8 +71,7 @@ def _towards(dc: DataCenter, devices: frozenset[str]) -> Iterator[Session]:
 
 
 def _runs(dc: DataCenter, device: str) -> bool:
-    switch = dc.routers[device] if device in dc.routers else dc.servers[device]
-    return switch.power() is Power.ON
+    return device_of(dc, device).power() is Power.ON
 
 
 def _expect(dc: DataCenter, sessions: Iterable[Session], *, established: bool) -> None:
@@ -87,5 +86,5 @@ def _expect(dc: DataCenter, sessions: Iterable[Session], *, established: bool) -
 
 
 def _established(dc: DataCenter, session: Session) -> bool:
-    device: Speaker = dc.routers[session.device] if session.device in dc.routers else dc.servers[session.device]
-    return any(state.peer == session.peer and state.bgp == "Established" for state in device.sessions())
+    states = device_of(dc, session.device).sessions()
+    return any(state.peer == session.peer and state.bgp == "Established" for state in states)

@@ -5,15 +5,10 @@ of a server.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
 
-from vdc.errors import BuildError, CommandError
+from vdc.host import nft
 from vdc.model.topology import Address
-from vdc.shell import in_namespace, run
-
-_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,16 +23,13 @@ class Sender:
 def drop(senders: Sequence[Sender], key: str) -> None:
     """Lose what each sends to the addresses; `key` is whose doing it is. Raises BuildError."""
     for netns, group in _by_namespace(senders):
-        _nft(netns, ruleset(group, key))
+        nft.load(netns, ruleset(group, key), about=f"partition:{netns}")
 
 
 def undo(senders: Sequence[Sender], key: str) -> None:
     """Undo what `drop` did; if nothing was done that is fine."""
     for netns, group in _by_namespace(senders):
-        table = _table(group, key)
-        with suppress(BuildError):  # with the namespace everything in it is gone
-            # nft 1.0.6 has no `destroy`: what has just been added can be deleted
-            _nft(netns, f"add table {table}\ndelete table {table}\n")
+        nft.delete(netns, _table(group, key))
 
 
 def ruleset(senders: Sequence[Sender], key: str) -> str:
@@ -64,10 +56,3 @@ def _table(senders: Sequence[Sender], key: str) -> str:
 def _by_namespace(senders: Sequence[Sender]) -> Iterator[tuple[str, Sequence[Sender]]]:
     for netns in dict.fromkeys(sender.netns for sender in senders):
         yield netns, [sender for sender in senders if sender.netns == netns]
-
-
-def _nft(netns: str, rules: str) -> None:
-    try:
-        run(in_namespace(netns, ["nft", "-f", "-"]), stdin=rules, timeout=_SECONDS)
-    except CommandError as error:
-        raise BuildError(f"partition:{netns}", error.output.strip()) from error

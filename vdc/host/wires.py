@@ -16,16 +16,15 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-from vdc.errors import BuildError, CommandError
-from vdc.host import namespaces, netlink, packet_relay, processes, rtnl
+from vdc.errors import BuildError
+from vdc.host import namespaces, netlink, nft, packet_relay, processes, rtnl
 from vdc.model.disturbance import HELD_BACK, Disturbance
-from vdc.shell import daemon, find, in_namespace, run
+from vdc.shell import daemon, find, run
 from vdc.wait import NotYet, wait_for
 
 MARK: Final = 0x766463
@@ -81,7 +80,7 @@ def disturb(side: Side, what: Disturbance, key: str, log: Path) -> None:
     """
     if _relays(what):
         _start_relay(side, what, key, log)
-    _nft(side, ruleset(side, what, key))
+    nft.load(side.netns, ruleset(side, what, key), about=f"disturbance:{side.netns}/{side.interface}")
 
 
 def restore(side: Side, key: str) -> None:
@@ -89,10 +88,8 @@ def restore(side: Side, key: str) -> None:
 
     Raises WaitTimeout: a relay or its tap is still there.
     """
-    with suppress(BuildError):  # with the namespace everything in it is gone
-        # nft 1.0.6 has no `destroy`: what has just been added can be deleted
-        _nft(side, f"add table {_table(key)}\ndelete table {_table(key)}\n")
-    tap = tap_of(side, key)
+    nft.delete(side.netns, _table(key))
+    tap = _tap_of(key)
 
     def gone() -> None:
         identity = namespaces.identity(side.netns)
@@ -118,13 +115,13 @@ def ruleset(side: Side, what: Disturbance, key: str) -> str:
     return f"table {_table(key)} {{\n{''.join(_chain(name, rules) for name, rules in chains)}}}\n"
 
 
-def tap_of(side: Side, key: str) -> str:
+def _tap_of(key: str) -> str:
     """Return the name of the tap that a relay reads."""
     return f"vf{key}"
 
 
 def _rules(side: Side, what: Disturbance, key: str) -> Iterator[str]:
-    forward = f'fwd to "{tap_of(side, key)}"'
+    forward = f'fwd to "{_tap_of(key)}"'
     yield f"meta mark {MARK:#x} accept"
     if what.loss:
         yield "drop" if what.loss == 1 else f"numgen random mod {_SHARES} < {round(what.loss * _SHARES)} drop"
@@ -148,18 +145,11 @@ def _table(key: str) -> str:
     return f"netdev vdc-fault-{key}"
 
 
-def _nft(side: Side, rules: str) -> None:
-    try:
-        run(in_namespace(side.netns, ["nft", "-f", "-"]), stdin=rules, timeout=_SECONDS)
-    except CommandError as error:
-        raise BuildError(f"disturbance:{side.netns}/{side.interface}", error.output.strip()) from error
-
-
 def _start_relay(side: Side, what: Disturbance, key: str, log: Path) -> None:
     """Open the relay's ends before it runs, so that packets wait for it from the first moment."""
-    tap, out = namespaces.inside(side.netns, lambda: (_open_tap(tap_of(side, key)), _open_way_out(side)))
+    tap, out = namespaces.inside(side.netns, lambda: (_open_tap(_tap_of(key)), _open_way_out(side)))
     try:
-        program = [sys.executable, "-I", "-S", packet_relay.__file__, tap_of(side, key), str(tap), str(out.fileno())]
+        program = [sys.executable, "-I", "-S", packet_relay.__file__, _tap_of(key), str(tap), str(out.fileno())]
         settings = json.dumps({**dataclasses.asdict(what), "held_back": HELD_BACK})
         log.parent.mkdir(exist_ok=True)
         with log.open("ab") as output:

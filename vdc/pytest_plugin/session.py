@@ -81,6 +81,7 @@ class Session:
         self._ours = False
         self._in_module = False
         self._durations: dict[str, float] = {}
+        self._timers: Mapping[str, str] = {}
         self._before: Mapping[str, Mapping[str, str]] = {}
         self._after: dict[str, Mapping[str, str]] = {}
 
@@ -114,6 +115,7 @@ class Session:
         try:
             self.expect_ready()
             self._before = self._before or _versions(dc)
+            self._timers = self._described(dc)
             self._durations.setdefault(FIRST_SCENARIO, time.monotonic() - self._options.started)
             # in simulated time this host's load is nothing
             with self._timed("scenarios"), sampling(dc.recorder.path) if dc.slowness else nullcontext():
@@ -177,7 +179,7 @@ class Session:
             versions_before=self._before,
             versions_after=self._after,
             cluster=self._options.deployer if self._options.deploys else "",
-            timers=self._timers(dc),
+            timers=self._timers,
             deselected=self._options.left_out,
             picture=draw(dc.topology, "svg", name=dc.name) if dc else "",
         )
@@ -247,10 +249,9 @@ class Session:
     def _deployer(self) -> Deployer:
         return self._deployers[self._options.deployer]()
 
-    def _timers(self, dc: DataCenter | None) -> Mapping[str, str]:
-        if dc is None:
-            return {}
-        cluster = self._deployer().timers(dc.slowness) if self._options.deploys else {}
+    def _described(self, dc: DataCenter) -> Mapping[str, str]:
+        """Return the timers that are longer on a slow host."""
+        cluster = self._deployer().timers(dc) if self._options.deploys else {}
         return {**cluster, **described(dc.topology, dc.slowness)}
 
     def _clear(self, name: str) -> None:

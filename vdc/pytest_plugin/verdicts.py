@@ -86,8 +86,12 @@ class Verdicts:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """Name the outcome that pytest has no word for."""
-        return (RERUN, "R", "INCONCLUSIVE") if str(report.outcome) == RERUN else None
+        """Name the outcome that pytest has no word for; the second time it counts as a failure, but is none."""
+        if str(report.outcome) == RERUN:
+            return RERUN, "R", "INCONCLUSIVE"
+        if report.failed and report.when == "call" and (VERDICT, str(Result.INCONCLUSIVE)) in report.user_properties:
+            return "failed", "I", "INCONCLUSIVE"
+        return None
 
     def _attempt(self, item: pytest.Item, nextitem: pytest.Item | None, *, first: str) -> str:
         """Run a scenario and report it; return why it must run again, or an empty text.
@@ -180,6 +184,7 @@ def _told(report: pytest.TestReport, why: str) -> str:
 def _express(report: pytest.TestReport, verdict: Result, note: str) -> None:
     """Let pytest's own report say what the verdict is: what did not pass must not end with status 0."""
     if verdict is Result.QUARANTINED:
+        # as pytest has it for what is expected to fail: the run goes on to pass, and says that this did not
         report.outcome, report.wasxfail = "skipped", note
     elif verdict in {Result.FAILED, Result.ERROR, Result.INCONCLUSIVE}:
         if not report.failed:

@@ -32,9 +32,9 @@ class KubernetesDeployer:
 
     speaks = "kubernetes"
 
-    def timers(self, slowness: float) -> Mapping[str, str]:
+    def timers(self, dc: DataCenter) -> Mapping[str, str]:
         """Return what is not as Kubernetes has it by default."""
-        return timers(slowness).described()
+        return timers(Record.load(dc).pace(dc)).described()
 
     def check(self, topology: Topology) -> None:
         """Pass if a topology has a control plane, versions that go together, and a client that reaches it.

@@ -81,11 +81,14 @@ class Record:
             changing=self.changing - {name},
         )
 
+    def pace(self, dc: DataCenter) -> float:
+        """Return the slowness that its timers follow from: this host's, where none is recorded."""
+        return dc.slowness if self.slowness is None else self.slowness
+
     def cluster(self, dc: DataCenter) -> ClusterSpec:
         """Return the cluster that there is to be."""
-        slowness = dc.slowness if self.slowness is None else self.slowness
         whole = cluster_spec(
-            dc.topology, name=self.name, versions=self.versions, slowness=slowness, promoted=self.promoted
+            dc.topology, name=self.name, versions=self.versions, slowness=self.pace(dc), promoted=self.promoted
         )
         nodes = tuple(node for node in whole.nodes if node.name not in self.removed)
         return replace(whole, nodes=nodes)
