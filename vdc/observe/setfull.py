@@ -33,9 +33,11 @@ def set_full(adds: Iterable[Operation], reads: Iterable[SetRead], *, stale_for: 
     added = {str(add.value): add for add in adds}
     known = {value: add.end for value, add in added.items() if add.ok}
     bad = [f"{_name(value)}: never sent, yet it was read" for value in _never_sent(added, ordered)]
-    for read in ordered:
-        for element in read.elements:
+    seen: set[str] = set()
+    for read in sorted(ordered, key=lambda read: read.end):
+        for element in read.elements - seen:
             known[element] = min(known.get(element, read.end), read.end)
+        seen |= read.elements
     absent, present = _last_seen(known, ordered)
     lost = {element for element in absent if absent[element] > present.get(element, -1.0)}
     stale = {element: absent[element] - known[element] for element in absent if element not in lost}
@@ -76,13 +78,13 @@ def _last_seen(known: dict[str, float], reads: Iterable[SetRead]) -> tuple[dict[
     """Return when the last read started that lacked an element which was known, and that had it."""
     absent: dict[str, float] = {}
     present: dict[str, float] = {}
-    waiting = sorted(known, key=lambda element: -known[element])
-    due: set[str] = set()
-    for read in reads:
-        while waiting and known[waiting[-1]] <= read.start:
-            due.add(waiting.pop())
-        absent |= dict.fromkeys(due - read.elements, read.start)
-        present |= dict.fromkeys(read.elements, read.start)
+    leaving = sorted(known, key=lambda element: known[element])
+    due = set(leaving)
+    for read in sorted(reads, key=lambda read: -read.start):  # the last read comes first, so the first word counts
+        while leaving and known[leaving[-1]] > read.start:
+            due.remove(leaving.pop())
+        absent |= dict.fromkeys(due - read.elements - absent.keys(), read.start)
+        present |= dict.fromkeys(read.elements - present.keys(), read.start)
     return absent, present
 
 
