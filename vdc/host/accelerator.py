@@ -70,12 +70,16 @@ def cached(settings: Settings) -> Acceleration | None:
 
 
 def hardware(kind: Literal["kvm", "tcg"]) -> dict[str, str]:
-    """Return what a frozen guest can only go on with: QEMU's version, and under KVM the host's CPU."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if kind == "kvm" else ()
+    """Return what a frozen guest can only go on with: QEMU's version, and the host's CPU.
+
+    Under TCG only its model counts: a guest has measured how fast the TSC counts, and its clock follows that.
+    """
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    seen = ("model name", "flags") if kind == "kvm" else ("model name",)
     return {
         "accelerator": kind,
         "qemu": run(["qemu-system-x86_64", "--version"], timeout=30).stdout,
-        "cpu": "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags"))})),
+        "cpu": "\n".join(sorted({line for line in lines if line.startswith(seen)})),
     }
 
 

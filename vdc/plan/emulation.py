@@ -43,7 +43,10 @@ leaves 0xB and 0x1F)."""
 FIRMWARE: Final = "/usr/share/seabios/bios-256k.bin"
 """In flash, so that a guest that wakes from a file of its memory alone has it (`vdc.host.freezer`)."""
 
-CMDLINE_EMULATED: Final = " norandmaps mitigations=off"
-"""What an emulated guest's kernel is told besides. Emulation translates code anew at every address it is seen at, so
-random addresses cost a translation of the libraries at each start of a process; and what mitigations guard against is
-not emulated."""
+CMDLINE_EMULATED: Final = " norandmaps mitigations=off highres=off tsc=reliable"
+"""What an emulated guest's kernel is told besides (Linux, admin-guide/kernel-parameters).
+
+Emulation translates code anew at every address it is seen at, so random addresses cost a translation of the libraries
+at each start of a process; and what mitigations guard against is not emulated. Each timer that is shorter than a tick
+costs QEMU a lot, and programs in Go set thousands in a second. The TSC of all CPUs is the host's: a kernel with several
+of them would else not believe it, and read the HPET."""
