@@ -206,6 +206,19 @@ def test_timers_stay_those_of_the_first_deployment_when_the_host_is_slower(small
     assert small.record.cluster(small.dc).slowness == 0.0
 
 
+def test_on_a_slow_host_nodes_start_as_many_at_a_time_as_it_has_cores(
+    small: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr("vdc.cluster.kubernetes.steps._READY_SECONDS", 0.01)
+    small.lab.slowness = 1.0
+    small.kept.dead.add("rack1-cs0")
+    with pytest.raises(WaitTimeout, match="for rack1-cs0 to be Ready, in the step “start the nodes”"):
+        small.deploy(retain=True)
+    kubelets = [name for name, machine in small.lab.servers.items() if "kubelet" in machine.marks]
+    assert kubelets == ["rack0-cp0", "rack1-cs0"]
+
+
 def test_a_record_of_before_has_the_slowness_of_the_host(small: Bench) -> None:
     small.deploy()
     path = directory(small.dc) / "cluster.json"

@@ -25,6 +25,7 @@ WORKERS: Final = 4
 """How many nodes are worked on at a time."""
 
 _SCRIPT_SECONDS: Final = 120.0
+_ALONE: Final = ("flock", "-o", "/run/vdc-changing", "sh", "-s")
 _ALIVE: Final = frozenset({"active", "activating", "reloading"})
 
 
@@ -60,9 +61,12 @@ class Installer:
             return dict(zip((node.name for node in nodes), said, strict=True))
 
     def run(self, node: Node, script: str, *, what: str) -> str:
-        """Run a script on a node and return what it prints. Raises ClusterError, with what was to be done."""
+        """Run a script on a node and return what it prints. Raises ClusterError, with what was to be done.
+
+        It waits for one that a harness which was killed has left running there.
+        """
         try:
-            return self.dc.servers[node.name].run(["sh", "-s"], stdin=script, timeout=_SCRIPT_SECONDS).stdout
+            return self.dc.servers[node.name].run(_ALONE, stdin=script, timeout=_SCRIPT_SECONDS).stdout
         except CommandError as error:
             raise ClusterError(f"{what}: {node.name}: {error.output.strip()[-500:]}") from error
         except WaitTimeout as error:

@@ -5,7 +5,10 @@ Each finds done what an earlier deployment did, and what runs is never all resta
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -20,6 +23,7 @@ from vdc.cluster.kubernetes.record import Record
 from vdc.cluster.kubernetes.registering import register
 from vdc.cluster.kubernetes.spec import Node
 from vdc.cluster.kubernetes.store import NAMESPACE
+from vdc.cluster.kubernetes.timers import timers
 from vdc.datacenter.pace import deadline
 from vdc.errors import ClusterError, WaitTimeout
 from vdc.wait import NotYet
@@ -180,14 +184,40 @@ def _start_controllers(work: Work) -> None:
 
 
 def _start_nodes(work: Work) -> None:
-    work.installer.start(work.nodes, _NODE)
+    """Start all nodes at once; on a slow host as many at a time as it has cores, or they keep each other from it."""
+    if not timers(work.installer.cluster.slowness).lean:
+        work.installer.start(work.nodes, _NODE)
+        return
+
+    over = threading.Event()
+
+    def begin(node: Node) -> None:
+        if over.is_set():
+            return
+        try:
+            work.installer.start([node], _NODE)
+            _wait_ready(work, [node])
+        except BaseException:
+            over.set()
+            raise
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            list(pool.map(begin, work.nodes))
+        finally:
+            over.set()
 
 
 def _wait_nodes(work: Work) -> None:
+    _wait_ready(work, work.installer.cluster.nodes)
+
+
+def _wait_ready(work: Work, nodes: Sequence[Node]) -> None:
+    """Wait for as long as all nodes of the cluster may take that share the cores of a small host."""
     dc = work.installer.dc
     api = work.installer.access.api(work.planes)
-    names = [node.name for node in work.installer.cluster.nodes]
-    serving.wait_nodes_ready(dc, api, names, timeout=deadline(dc, _READY_SECONDS * len(names)))
+    timeout = deadline(dc, _READY_SECONDS * len(work.installer.cluster.nodes))
+    serving.wait_nodes_ready(dc, api, [node.name for node in nodes], timeout=timeout)
 
 
 CHANGES: Final[tuple[Step, ...]] = (

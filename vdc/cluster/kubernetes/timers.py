@@ -119,6 +119,8 @@ _LEAN: Final[Mapping[str, str]] = {
     "polls for metrics of etcd": "off (default on)",
     "priority and fairness": "off (default on)",
     "CPUs of kubelet, kube-proxy, scheduler, controller manager": "1 (default all)",
+    "garbage collection in Go": "at five times what is in use (default twice)",
+    "preemption by signals in Go": "off (default on)",
     "controllers": "those that no scenario needs are off (default on)",
 }
 
