@@ -29,6 +29,7 @@ _LIFE = timedelta(days=3650)
 # A guest's clock may be behind the host's: certificates must not be "from the future" there.
 _BACKDATED = timedelta(days=1)
 _RENEWED_BEFORE = timedelta(days=30)
+_AGO = timedelta(hours=1)
 
 
 class Usage(Enum):
@@ -126,6 +127,23 @@ class Authority:
         if valid_for := _alternative_names(subject):
             draft = draft.add_extension(x509.SubjectAlternativeName(valid_for), critical=False)
         return _credential(draft.sign(signer, hashes.SHA256()), key)
+
+    def expired(self, cert_pem: str) -> str:
+        """Return a certificate like another one of this authority, for the same key, that ended an hour ago."""
+        like = x509.load_pem_x509_certificate(cert_pem.encode())
+        draft = (
+            x509.CertificateBuilder()
+            .subject_name(like.subject)
+            .issuer_name(like.issuer)
+            .public_key(like.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(min(like.not_valid_before_utc, datetime.now(UTC) - 2 * _AGO))
+            .not_valid_after(datetime.now(UTC) - _AGO)
+        )
+        for each in like.extensions:
+            draft = draft.add_extension(each.value, critical=each.critical)
+        made = draft.sign(_private_key(self.credential.key_pem), hashes.SHA256())
+        return made.public_bytes(serialization.Encoding.PEM).decode()
 
     def has_issued(self, credential: Credential, subject: Subject) -> bool:
         """Return whether a credential is of this authority, says of its owner just this, and lasts a month more."""

@@ -101,7 +101,7 @@ def etcd_answers(kubernetes: KubernetesCluster, server: str, *, caller: Caller) 
 
 def noticing(kubernetes: KubernetesCluster) -> float:
     """Return within how many seconds each proxy knows which API servers are ready: checks, and attempts to connect."""
-    timing = timers(kubernetes.dc.slowness)
+    timing = timers(kubernetes.pace)
     return 3 * timing.proxy_check + 2 * timing.proxy_connect if kubernetes.dc.slowness else 0.0
 
 

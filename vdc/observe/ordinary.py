@@ -5,18 +5,19 @@ A pod takes seconds to start in an emulated guest, so those that last begin at o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from vdc.cluster.kubernetes.api import KubernetesCluster, Manifest, Pod
-from vdc.cluster.kubernetes.workloads import gated, keeper, secret, service, web, web_everywhere
-from vdc.observe.pods import running, wait_pods
+from vdc.cluster.kubernetes.workloads import NAMESPACE, gated, keeper, secret, service, web, web_everywhere
+from vdc.errors import ClusterError
+from vdc.observe.pods import wait_pods
 
 
 def begin(kubernetes: KubernetesCluster) -> None:
     """Create what lasts, and wait for nothing; what is there already stays as it is."""
     for manifests in _workloads(kubernetes).values():
-        kubernetes.apply(*manifests)
+        _create(kubernetes, manifests)
 
 
 def settled(kubernetes: KubernetesCluster) -> tuple[Pod, ...]:
@@ -61,7 +62,7 @@ def web_of_every_rack(kubernetes: KubernetesCluster) -> Iterator[int]:
 
 def hidden_secret(kubernetes: KubernetesCluster) -> str:
     """Return the name of a secret that no pod has."""
-    kubernetes.apply(*_workloads(kubernetes)["hidden"])
+    _create(kubernetes, _workloads(kubernetes)["hidden"])
     return "hidden"
 
 
@@ -72,7 +73,17 @@ def racks(kubernetes: KubernetesCluster) -> frozenset[int]:
 
 
 def _running(kubernetes: KubernetesCluster, app: str, *, pods: int) -> tuple[Pod, ...]:
-    return running(kubernetes, *_workloads(kubernetes)[app], app=app, pods=pods)
+    _create(kubernetes, _workloads(kubernetes)[app])
+    return wait_pods(kubernetes, app, pods)
+
+
+def _create(kubernetes: KubernetesCluster, manifests: Sequence[Manifest]) -> None:
+    """Create what is not there: an emulated API server takes a second for each object that it is to apply."""
+    last = manifests[-1]
+    try:
+        kubernetes.get(f"{last['apiVersion']} {last['kind']}", last["metadata"]["name"], namespace=NAMESPACE)
+    except ClusterError:
+        kubernetes.apply(*manifests)
 
 
 def _workloads(kubernetes: KubernetesCluster) -> Mapping[str, tuple[Manifest, ...]]:

@@ -43,12 +43,6 @@ class Page:
     node: str
 
 
-def running(kubernetes: KubernetesCluster, *manifests: Manifest, app: str, pods: int) -> tuple[Pod, ...]:
-    """Create what the manifests say, and wait until `app` has so many pods, all ready; return these."""
-    kubernetes.apply(*manifests)
-    return wait_pods(kubernetes, app, pods)
-
-
 def wait_pods(kubernetes: KubernetesCluster, app: str, number: int, *, unlike: str = "") -> tuple[Pod, ...]:
     """Wait until the pods of `app` are so many, all ready, and none has the uid `unlike`; return them.
 
@@ -277,8 +271,9 @@ def read(kubernetes: KubernetesCluster, pod: Pod, path: str) -> str:
 
 
 def kill(kubernetes: KubernetesCluster, pod: Pod) -> None:
-    """Delete a pod; what owns it makes another."""
-    kubernetes.delete({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": pod.namespace, "name": pod.name}})
+    """Delete a pod, without grace; what owns it makes another at once."""
+    doomed: Manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": pod.namespace, "name": pod.name}}
+    kubernetes.delete(doomed, grace=0)
 
 
 def _pods(kubernetes: KubernetesCluster, app: str = "") -> tuple[Pod, ...]:

@@ -24,11 +24,11 @@ from vdc.cluster.kubernetes.cluster import LiveKubernetes
 from vdc.cluster.kubernetes.deployer import KubernetesDeployer
 from vdc.cluster.kubernetes.installing import Installer
 from vdc.cluster.kubernetes.members import NO_LEADER, Member, Members, Status, peer_url
-from vdc.cluster.kubernetes.outside import Trust
 from vdc.cluster.kubernetes.paths import FIRST_MEMBERS
 from vdc.cluster.kubernetes.pki import Pki
 from vdc.cluster.kubernetes.record import Record, directory
 from vdc.cluster.kubernetes.spec import Node
+from vdc.cluster.kubernetes.trust import Trust
 from vdc.datacenter.api import DataCenter, Power
 from vdc.errors import ClusterError, CommandError
 from vdc.model.topology import Server, Topology
@@ -265,8 +265,8 @@ class Kept(Api):
             self.applied.append(manifest)
         return manifest
 
-    def delete(self, kind: str, name: str, namespace: str = "") -> str:
-        del namespace
+    def delete(self, kind: str, name: str, namespace: str = "", *, grace: int | None = None) -> str:
+        del namespace, grace
         self._expect_etcd()
         self.deleted.append(f"{kind} {name}")
         self.nodes.pop(name, None)

@@ -19,9 +19,10 @@ import pytest
 from vdc.cluster.kubernetes import reading, store
 from vdc.cluster.kubernetes.api import Answer, Pod
 from vdc.cluster.kubernetes.client import Api, RefusedError
-from vdc.cluster.kubernetes.outside import Trust, ask
+from vdc.cluster.kubernetes.outside import ask
 from vdc.cluster.kubernetes.pods import fetch_in
 from vdc.cluster.kubernetes.serving import expect_gone
+from vdc.cluster.kubernetes.trust import Trust
 from vdc.cluster.pki import Authority
 from vdc.errors import ClusterError
 from vdc.wait import NotYet

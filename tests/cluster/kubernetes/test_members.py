@@ -12,7 +12,7 @@ from tests.cluster.kubernetes.examples import cluster
 from vdc.cluster.kubernetes import members
 from vdc.cluster.kubernetes.api import Answer
 from vdc.cluster.kubernetes.members import Member, Members
-from vdc.cluster.kubernetes.outside import Trust
+from vdc.cluster.kubernetes.trust import Trust
 from vdc.errors import ClusterError
 
 SPEC = cluster("k8s.yml")

@@ -13,11 +13,12 @@ from vdc.cluster.etcd_config import CLIENT_PORT
 from vdc.cluster.kubernetes.api import Answer, Caller
 from vdc.cluster.kubernetes.client import Api
 from vdc.cluster.kubernetes.members import Members
-from vdc.cluster.kubernetes.outside import Trust, ask
+from vdc.cluster.kubernetes.outside import ask
 from vdc.cluster.kubernetes.paths import url_host
 from vdc.cluster.kubernetes.pki import Pki
 from vdc.cluster.kubernetes.record import directory
 from vdc.cluster.kubernetes.spec import API_NAME, API_PORT, PROXY_PORT, Node
+from vdc.cluster.kubernetes.trust import Trust
 from vdc.datacenter.api import DataCenter, Spawner
 from vdc.datacenter.router import LiveClient
 from vdc.host.forward import Forward, Target

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 from vdc.cluster.api import Cluster
+from vdc.cluster.kubernetes.trust import Trust
 from vdc.datacenter.api import DataCenter, Machine
 
 Manifest = Mapping[str, Any]
@@ -97,6 +98,14 @@ class KubernetesCluster(Cluster, Protocol):
         """The data centre it runs in."""
 
     @property
+    def pace(self) -> float:
+        """The slowness that its timers follow from: of the host it was deployed on."""
+
+    @property
+    def trust(self) -> Trust:
+        """Whom its administrator believes, and what shows that it is them."""
+
+    @property
     def node_names(self) -> tuple[str, ...]:
         """The servers that are to be its nodes, control plane first."""
 
@@ -109,7 +118,7 @@ class KubernetesCluster(Cluster, Protocol):
     def apply(self, *manifests: Manifest) -> None:
         """Create objects; of those that are there already, replace what the manifest has (server-side or merge)."""
 
-    def delete(self, *manifests: Manifest) -> None:
+    def delete(self, *manifests: Manifest, grace: int | None = None) -> None:
         """Delete objects, and wait until they are gone; those that are not there are fine."""
 
     def get(self, kind: str, name: str, *, namespace: str = "") -> Manifest:

@@ -63,12 +63,16 @@ class Api:
         said = self.request("PATCH", path, query=query, body=manifest, content="application/apply-patch+yaml")
         return cast(Manifest, json.loads(said))
 
-    def delete(self, kind: str, name: str, namespace: str = "") -> str:
+    def delete(self, kind: str, name: str, namespace: str = "", *, grace: int | None = None) -> str:
         """Ask for an object to be deleted, and what it owns after it; one that is not there is fine.
+
+        `grace` are the seconds that it has, if not those that it says itself.
 
         Returns the uid of what was there, or an empty text: another one of that name may come at once.
         """
-        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        options: dict[str, object] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if grace is not None:
+            options["gracePeriodSeconds"] = grace
         try:
             said = json.loads(self.request("DELETE", self.path(kind, name, namespace), body=options))
         except RefusedError as refusal:

@@ -15,6 +15,7 @@ from vdc.cluster.kubernetes.outside import ask
 from vdc.cluster.kubernetes.pods import fetch_in
 from vdc.cluster.kubernetes.record import Record
 from vdc.cluster.kubernetes.spec import API_PORT, PROXY_PORT, ClusterSpec, Node
+from vdc.cluster.kubernetes.trust import Trust
 from vdc.datacenter.api import DataCenter, Machine
 from vdc.datacenter.pace import deadline
 from vdc.errors import ClusterError
@@ -47,6 +48,16 @@ class LiveKubernetes:
     def members(self) -> tuple[str, ...]:
         """Its control-plane nodes."""
         return tuple(node.name for node in self.spec.control_planes)
+
+    @property
+    def pace(self) -> float:
+        """The slowness that its timers follow from: of the host it was deployed on."""
+        return self.spec.slowness
+
+    @property
+    def trust(self) -> Trust:
+        """The administrator's."""
+        return self.access.trust
 
     @property
     def node_names(self) -> tuple[str, ...]:
@@ -100,14 +111,14 @@ class LiveKubernetes:
         for manifest in manifests:
             self._api().apply(manifest)
 
-    def delete(self, *manifests: Manifest) -> None:
-        """Delete objects, and wait until they are gone."""
+    def delete(self, *manifests: Manifest, grace: int | None = None) -> None:
+        """Delete objects, and wait until they are gone; `grace`: in how many seconds, if not as a pod says itself."""
         api = self._api()
         places = [
             (f"{each['apiVersion']} {each['kind']}", each["metadata"]["name"], each["metadata"].get("namespace", ""))
             for each in manifests
         ]
-        uids = [api.delete(*place) for place in places]
+        uids = [api.delete(*place, grace=grace) for place in places]
         for place, uid in zip(places, uids, strict=True):
             wait_for(
                 partial(serving.expect_gone, api, api.path(*place), uid),

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vdc.cluster.etcd_config import CLIENT_PORT, PEER_PORT
-from vdc.cluster.kubernetes.outside import Trust, ask
+from vdc.cluster.kubernetes.outside import ask
 from vdc.cluster.kubernetes.paths import url_host
 from vdc.cluster.kubernetes.spec import Node
+from vdc.cluster.kubernetes.trust import Trust
 from vdc.errors import ClusterError
 
 NO_LEADER: Final = "0"
