@@ -26,7 +26,8 @@ from vdc.faults import (
     injected,
     partition,
 )
-from vdc.faults.catalogue import KINDS, described, from_record, parse, to_record
+from vdc.faults.catalogue import described, from_record, parse, to_record
+from vdc.faults.kinds import KINDS
 from vdc.faults.replay import recorded
 from vdc.history import Event, read
 from vdc.model.disturbance import Disturbance

@@ -13,7 +13,14 @@ from vdc.testing import FakeKubernetes, Lie
 
 Make = Callable[..., FakeKubernetes]
 
-ASKED = (Component.API_SERVER, Component.KUBELET, Component.KUBE_PROXY)
+ASKED = (
+    Component.API_SERVER,
+    Component.API_PROXY,
+    Component.ETCD,
+    Component.KUBELET,
+    Component.KUBE_PROXY,
+    Component.RUNTIME,
+)
 
 
 @pytest.mark.parametrize("component", [*ASKED, Component.SCHEDULER])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import permutations
 from random import Random
 
 import pytest
@@ -11,16 +12,18 @@ from hypothesis import strategies as st
 
 from vdc.errors import HealError, InputError, WaitTimeout
 from vdc.faults import Partitioned, injected, partition
+from vdc.faults.partition import addresses_of
 from vdc.faults.shapes import SHAPES, Blocked, blocked, parties
 from vdc.host.drops import Sender, ruleset
 from vdc.model.topology import Topology
 from vdc.testing import FakeDataCenter, Lie
+from vdc.wait import NotYet
 
 MakeDataCenter = Callable[..., FakeDataCenter]
 
 counts = st.integers(min_value=4, max_value=40)
 seeds = st.integers(min_value=0, max_value=1000)
-CASES = [(shape, of) for shape in ("halves", "isolate-one", "minority", "bridge") for of in ("racks", "servers")]
+CASES = [(shape, of) for shape in sorted(set(SHAPES) - {"majority-ring"}) for of in ("racks", "servers")]
 
 
 def seen(cut: Blocked, count: int, who: int) -> frozenset[int]:
@@ -91,15 +94,15 @@ def test_a_partition_is_there_in_the_body_and_gone_after_it(make_dc: MakeDataCen
     fault = partition(dc.topology, shape, of, Random(3))
     with injected(dc, fault):
         fault.bites(dc)
-        assert any(dc.world.blocked.values())
-    assert not any(dc.world.blocked.values())
+        assert any(dc.world.lost.values())
+    assert not any(dc.world.lost.values())
     assert fault.name.startswith(f"partition {shape}: rack0-")
 
 
 @pytest.mark.parametrize(("shape", "of"), CASES)
 def test_one_that_parts_nobody_does_not_bite(make_dc: MakeDataCenter, shape: str, of: str) -> None:
     dc = make_dc(Lie.FAULT_WITHOUT_EFFECT)
-    with pytest.raises(WaitTimeout, match="still reaches"), injected(dc, partition(dc.topology, shape, of, Random(3))):
+    with pytest.raises(WaitTimeout, match="still hears"), injected(dc, partition(dc.topology, shape, of, Random(3))):
         raise AssertionError("the body ran")
 
 
@@ -109,6 +112,38 @@ def test_one_that_stays_makes_the_data_centre_dirty(make_dc: MakeDataCenter, sha
     with pytest.raises(HealError), injected(dc, partition(dc.topology, shape, of, Random(3))):
         pass
     assert dc.dirty() is not None
+
+
+@pytest.mark.parametrize("shape", ["halves", "bridge", "asymmetric"])
+def test_each_direction_between_two_parties_is_proven_for_itself(make_dc: MakeDataCenter, shape: str) -> None:
+    dc = make_dc()
+    fault = partition(dc.topology, shape, "servers", Random(3))
+    names = [name for (name,) in fault.parties]
+    fault.inject(dc)
+    fault.bites(dc)
+    for a, b in permutations(range(len(names)), 2):
+        own = dc.world.lost.get((fault.key, names[a]), frozenset())
+        theirs = frozenset(addresses_of(dc.topology, names[b]))
+        if (a, b) in fault.cut:
+            dc.world.lose(fault.key, names[a], own - theirs)
+            why = f"{names[b]} still hears {names[a]}"
+        else:
+            dc.world.lose(fault.key, names[a], own | theirs)
+            why = f"{names[b]} does not hear {names[a]}"
+        with pytest.raises(NotYet) as caught:
+            fault.bites(dc)
+        assert str(caught.value) == why
+        dc.world.lose(fault.key, names[a], own)
+    fault.bites(dc)
+
+
+def test_one_direction_that_stays_cut_is_not_healed(make_dc: MakeDataCenter) -> None:
+    dc = make_dc()
+    fault = partition(dc.topology, "halves", "racks", Random(3))
+    fault.healed(dc)
+    dc.world.lose("other", "rack0-tor0", addresses_of(dc.topology, "rack1-tor0"))
+    with pytest.raises(NotYet, match="rack1-tor0 does not hear rack0-tor0"):
+        fault.healed(dc)
 
 
 def test_one_without_a_cut_is_refused() -> None:

@@ -17,6 +17,7 @@ from vdc.host import wires
 from vdc.host.packet_relay import Fates
 from vdc.host.wires import Side, ruleset
 from vdc.model.disturbance import HELD_BACK, Disturbance
+from vdc.wait import NotYet
 
 ROUTER = Side(netns="vdc-x.spine0", interface="rack0-tor0")
 GUEST = Side(netns="vdc-x", interface="rack0-cs0-0", bridge="rack0-seg0", mac="02:00:00:00:00:07")
@@ -116,16 +117,18 @@ def test_a_relay_is_in_its_namespace_from_its_first_moment(monkeypatch: pytest.M
     monkeypatch.setattr(wires, "_open_tap", lambda _: os.open(os.devnull, os.O_RDONLY))
     monkeypatch.setattr(wires, "_open_way_out", lambda _: socket.socket())
     monkeypatch.setattr("vdc.host.nft.load", lambda *_, about: None)
+    monkeypatch.setattr(wires, "expect_gone", lambda *_: None)
     wires.disturb(ROUTER, Disturbance(delay=0.1), "ab", tmp_path / "logs" / "relay.log")
     assert [argv[0] for argv in started] == [sys.executable]
 
 
-def test_a_tap_that_stays_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vdc.host.nft.load", lambda *_, about: None)
+def test_a_tap_that_stays_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(wires, "_SECONDS", 0.0)
     monkeypatch.setattr("vdc.host.namespaces.identity", lambda _: (0, 0))
     monkeypatch.setattr("vdc.host.netlink.carriers", lambda _: {"vfab": True})
-    with pytest.raises(WaitTimeout, match="still has vfab"):
-        wires.restore(ROUTER, "ab")
+    with pytest.raises(NotYet, match="still has vfab"):
+        wires.expect_gone(ROUTER, "ab")
+    with pytest.raises(WaitTimeout, match="end of the relay before this one"):
+        wires.disturb(ROUTER, Disturbance(delay=0.1), "ab", tmp_path / "relay.log")
     monkeypatch.setattr("vdc.host.netlink.carriers", lambda _: {})
-    wires.restore(ROUTER, "ab")
+    wires.expect_gone(ROUTER, "ab")

@@ -60,6 +60,7 @@ class Housed(LiveDataCenter):
                     daemon=cast(Bird, self.plan.resource(f"bird:{each.name}")),
                     recorder=self.recorder,
                     servers=dict,
+                    configure=str,
                 )
                 for each in self.topology.servers
             }

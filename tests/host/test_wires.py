@@ -9,7 +9,9 @@ import pytest
 
 from vdc.datacenter.wire import LiveWire
 from vdc.faults.judging import contradictions, salvos
-from vdc.host import namespaces, netlink
+from vdc.host import drops, namespaces, netlink
+from vdc.host.drops import Sender
+from vdc.host.ears import Ear, hear
 from vdc.host.flights import Guest, Place
 from vdc.host.wires import Side
 from vdc.model.disturbance import UNDISTURBED, Disturbance
@@ -85,6 +87,34 @@ def test_what_a_guest_sends_or_gets_is_disturbed_and_nothing_is_left(
         assert " 0 received" not in run(answered, timeout=30, check=False).stdout
     finally:
         wire.restore("abcdefg")
+    wait_for(lambda: wire.expect_restored("abcdefg"), what="nothing to be left", timeout=20)
     expect(wire, (UNDISTURBED, UNDISTURBED), asked)
     assert run(in_namespace(DC, ["nft", "list", "tables"]), timeout=30).stdout == ""
     assert not [each for each in netlink.carriers(DC) if each.startswith("vf")]
+
+
+def test_what_comes_to_a_guest_and_to_its_router_is_heard_for_each_direction(wire: LiveWire) -> None:
+    del wire  # it makes the namespaces
+    guest, tor = IPv4Address("10.9.0.7"), IPv4Address("10.9.0.1")
+    to_guest, to_tor = b"to guest", b"to a tor"
+    ears = {to_guest: Ear(netns=DC, taps=("tap",)), to_tor: Ear(netns=TOR)}
+
+    def send() -> None:
+        for source, target, token in ((TOR, guest, to_guest), (GUEST, tor, to_tor)):
+            argv = ["ping", "-c", "2", "-i", "0.2", "-W", "1", "-p", token.hex(), str(target)]
+            run(in_namespace(source, argv), timeout=30, check=False)
+
+    assert hear(ears, send) == {to_guest, to_tor}
+    senders = [Sender(netns=DC, lost=(tor,), taps=("tap",))]
+    drops.drop(senders, "ab")
+    try:
+        assert hear(ears, send) == {to_guest}, "only what the guest sends is lost"
+    finally:
+        drops.undo(senders, "ab")
+    other = [Sender(netns=TOR, lost=(guest,))]
+    drops.drop(other, "ab")
+    try:
+        assert hear(ears, send) == {to_tor}
+    finally:
+        drops.undo(other, "ab")
+    assert hear(ears, send) == {to_guest, to_tor}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Golden
+from vdc.model.announcing import Change
 from vdc.model.expand import expand
 from vdc.model.load import load
 from vdc.model.topology import Kubernetes, Topology
@@ -39,6 +41,12 @@ def without_balancers(topology: Topology) -> Topology:
 def test_a_node_announces_what_its_agent_writes_and_its_tor_takes_it(topology: Topology, golden: Golden) -> None:
     golden(GOLDEN / "server.conf", server_config(topology.servers[0], topology, CONTEXT))
     golden(GOLDEN / "tor.conf", router_config(topology.router("rack0-tor0"), topology, CONTEXT))
+
+
+def test_a_router_claims_what_is_not_its_own_and_withholds_what_is(topology: Topology, golden: Golden) -> None:
+    router = topology.router("rack0-tor0")
+    change = Change(more=(ip_network("10.64.0.17/32"),), less=(router.loopback.network,))
+    golden(GOLDEN / "claiming.conf", router_config(router, topology, CONTEXT, change))
 
 
 def test_the_addresses_of_its_nics_stay_in_the_rack(topology: Topology, golden: Golden) -> None:

@@ -1,4 +1,4 @@
-"""`vdc fault list|run|replay|heal`: faults on a running data centre, one after the other."""
+"""`vdc fault list|run|schedule|replay|heal`: faults on a running data centre."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 
 from vdc.cli.context import need_root, steps
 from vdc.cli.lifecycle import Instance, expect_up
+from vdc.cli.schedule import schedule
 from vdc.errors import HostError, InputError
 
 if TYPE_CHECKING:
@@ -27,14 +28,13 @@ For = Annotated[str, typer.Option("--for", metavar="TIME", help="How long it las
 Seed = Annotated[int | None, typer.Option("--seed", help="What draws selectors; by default a new one, which is told.")]
 History = Annotated[Path, typer.Argument(metavar="HISTORY", help="A history.jsonl that tells of faults.")]
 
-_SEEDS = 1 << 32
-
 
 def build_app() -> typer.Typer:
     """Return the commands below `vdc fault`."""
     app = typer.Typer(help="Break something on purpose, prove it, heal it, prove that.", no_args_is_help=True)
     app.command("list")(list_)
     app.command("run")(run)
+    app.command("schedule")(schedule)
     app.command("replay")(replay)
     app.command("heal")(heal)
     return app
@@ -64,6 +64,7 @@ def run(
     from vdc.datacenter.lifecycle import attach
     from vdc.faults.catalogue import parse
     from vdc.faults.lease import heal_orphans
+    from vdc.faults.picking import SEEDS
     from vdc.model.values import parse_duration
 
     try:
@@ -76,9 +77,9 @@ def run(
     expect_up(dc)
     for each in heal_orphans(dc):
         typer.echo(f"healed, since nobody holds it any more: {each}")
-    number = SystemRandom().randrange(_SEEDS) if seed is None else seed
+    number = SystemRandom().randrange(SEEDS) if seed is None else seed
     dice = Random(number)
-    fault = parse(kind, _pairs(words or ()), dc, _chooser(dc, dice), dice)
+    fault = parse(kind, _pairs(words or ()), dc, chooser(dc, dice), dice)
     typer.echo(f"seed {number}: {fault.name}")
     dc.recorder.record("note", "harness", name="seed", seed=number, fault=kind, words=list(words or ()))
     _hold(dc, fault, lasts)
@@ -139,7 +140,7 @@ def _pairs(words: Sequence[str]) -> Mapping[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _chooser(dc: LiveDataCenter, dice: Random) -> Callable[[str, str], tuple[str, ...]]:
+def chooser(dc: LiveDataCenter, dice: Random) -> Callable[[str, str], tuple[str, ...]]:
     """Return what resolves selectors; the leader is asked for only if one names it."""
     from vdc.cluster.deployers import deployed
     from vdc.faults.picking import among_of, pick

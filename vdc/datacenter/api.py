@@ -13,10 +13,12 @@ from pathlib import Path
 from subprocess import Popen  # noqa: TID251 - the type only; vdc.shell starts the process
 from typing import IO, Protocol
 
+from vdc.datacenter.disks import Disk
 from vdc.history import Recorder
+from vdc.model.announcing import Change
 from vdc.model.disturbance import Disturbance
 from vdc.model.flight import Flight, Salvo
-from vdc.model.topology import Address, Prefix, Topology
+from vdc.model.topology import Address, Prefix, Session, Topology
 from vdc.model.topology import Router as RouterSpec
 from vdc.model.topology import Server as ServerSpec
 from vdc.shell import Completed
@@ -122,8 +124,29 @@ class Machine(Speaker, Powered, Protocol):
     def reboot(self) -> None:
         """Ask the guest to restart itself; returns at once."""
 
+    def hold_reset(self) -> None:
+        """Press the reset button and hold it: memory is lost. `power_on` lets it go, and the server boots."""
+
+    def pause(self) -> None:
+        """Let it stand still, its memory kept; `power_on` lets it go on."""
+
     def crash(self) -> None:
         """Make the guest's kernel panic; it stays down until reset or powered off and on."""
+
+    def send_nmi(self) -> None:
+        """Send it an NMI of unknown reason, at which its kernel is set to panic; it stays down as after `crash`."""
+
+    def lacks_steal(self) -> str | None:
+        """Return why its CPU time cannot be taken from it, or None."""
+
+    def steal(self, key: str, share: float) -> None:
+        """Take this share of its CPU time from it; `key` says whose doing it is. Raises BuildError."""
+
+    def give_back(self, key: str) -> None:
+        """Undo what `steal` did with this key; if nothing was done that is fine. Raises BuildError."""
+
+    def cpu_seconds(self) -> float:
+        """Return how many seconds of CPU time the host has given it. Raises ProcessLookupError: it is off."""
 
     def set_link(self, interface: str, *, up: bool) -> None:
         """Plug or unplug the cable of a NIC, named as in the guest."""
@@ -131,8 +154,14 @@ class Machine(Speaker, Powered, Protocol):
     def link_is_up(self, interface: str) -> bool:
         """Return whether the cable of a NIC is plugged in."""
 
+    def disk(self, name: str) -> Disk:
+        """Return its data disk (`data`) or a volume. Raises InputError: it has none of that name, or is not ours."""
+
     def reimage(self, release: str) -> None:
         """Give the (powered-off) server a fresh root disk of `release`; its data disk is kept."""
+
+    def clock(self) -> float:
+        """Return the time of its wall clock, in seconds since 1970, as soon as can be. Raises CommandError."""
 
     def versions(self) -> Mapping[str, str]:
         """Return what runs there: "os", "kernel", "bird" and "etcd" (where installed) to version."""
@@ -151,6 +180,30 @@ class Router(Speaker, Powered, Protocol):
     def link_is_up(self, interface: str) -> bool:
         """Return whether the interface has a carrier."""
 
+    def carrier_changes(self, interface: str) -> int:
+        """Return how often an interface has got or lost its carrier since it was made."""
+
+    def kill_bird(self) -> None:
+        """Kill its BIRD (SIGKILL): its routes stay in its kernel, and nobody starts it again."""
+
+    def freeze_bird(self) -> None:
+        """Stop its BIRD where it is (SIGSTOP): its connections stay, and it says nothing any more."""
+
+    def start_bird(self) -> None:
+        """Let a frozen BIRD go on, and start one where none runs: with the kernel's routes, if it restarts gracefully.
+
+        Raises CommandError: it does not start.
+        """
+
+    def set_session(self, session: Session, *, up: bool) -> None:
+        """Shut a BGP session of its, or open it again. Raises CommandError."""
+
+    def announce(self, key: str, change: Change) -> None:
+        """Announce more or less than the topology says; `key` is whose doing it is, and an empty change undoes it.
+
+        Raises CommandError.
+        """
+
 
 class Wire(Protocol):
     """A cable, seen from the device at one of its ends: what that sends is outgoing."""
@@ -166,7 +219,10 @@ class Wire(Protocol):
         """Disturb its packets; `key` says whose disturbance it is. Raises BuildError."""
 
     def restore(self, key: str) -> None:
-        """Undo the disturbance of this key; without one that is fine."""
+        """Undo the disturbance of this key; without one that is fine. Packets go as before once it returns."""
+
+    def expect_restored(self, key: str) -> None:
+        """Return if nothing is left of what `restore` has undone; raises NotYet otherwise."""
 
     def fly(self, salvo: Salvo) -> tuple[Flight, Flight]:
         """Send numbered packets over it both ways, and return what came of the outgoing and of the incoming ones."""
@@ -200,6 +256,18 @@ class DataCenter(Protocol):
 
     def undrop(self, key: str, devices: Sequence[str]) -> None:
         """Undo what `drop` did with this key; if nothing was done that is fine."""
+
+    def heard(self, pairs: Sequence[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+        """Send packets from the first to the second of each pair of devices; return those pairs of which one came.
+
+        What becomes of answers does not matter.
+        """
+
+    def leftovers(self) -> tuple[str, ...]:
+        """Return what faults have put in effect on the host and nobody has undone yet, each with its place."""
+
+    def netns(self, device: str) -> str:
+        """Return the network namespace of this host that a router or a client outside is."""
 
     def wire(self, device: str, interface: str) -> Wire:
         """Return the cable of an interface. Raises InputError: there is no such device or interface."""

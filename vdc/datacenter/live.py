@@ -8,20 +8,23 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
-from vdc.datacenter.machine import LiveMachine
+from vdc.datacenter import hearing
+from vdc.datacenter.machine import STRUCK, LiveMachine
 from vdc.datacenter.router import LiveClient, LiveRouter
 from vdc.datacenter.wire import LiveWire, wire_of
 from vdc.errors import DirtyError
 from vdc.history import Recorder
-from vdc.host import drops, engine, libvirtd
+from vdc.host import cpu, drops, engine, impairments, leftovers, libvirtd, netlink
 from vdc.host.drops import Sender
+from vdc.host.ears import Ear
 from vdc.host.secrets import Secrets
 from vdc.model.topology import Address, Topology
+from vdc.plan.bird import router_config
 from vdc.plan.plan import Plan
-from vdc.plan.resources import Bird, DefaultRoute
+from vdc.plan.resources import Bird, DefaultRoute, Impairment
 from vdc.settings import Settings
 from vdc.steps import Steps
 
@@ -90,6 +93,7 @@ class LiveDataCenter:
                 daemon=self._bird(spec.name),
                 recorder=self.recorder,
                 servers=lambda: self.servers,
+                configure=partial(router_config, spec, self.topology, self.plan.context),
                 default_route=routes.get(self.plan.context.device_netns(spec.name)),
             )
             for spec in self.topology.routers
@@ -111,6 +115,29 @@ class LiveDataCenter:
     def undrop(self, key: str, devices: Sequence[str]) -> None:
         """Undo what `drop` did with this key."""
         drops.undo([self._sender(device) for device in devices], key)
+
+    def heard(self, pairs: Sequence[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+        """Return those pairs of devices of which packets of the first come to the second."""
+        ears = {name: self._sender(name) for _, name in pairs}
+        return hearing.heard(self, pairs, {name: Ear(netns=at.netns, taps=at.taps) for name, at in ears.items()})
+
+    def leftovers(self) -> tuple[str, ...]:
+        """Return what faults have left on this host, each with its place."""
+        context = self.plan.context
+        wires = [each for each in self.plan.resources if isinstance(each, Impairment)]
+        queued = {(each.netns, name) for each in wires for name in (each.interface, impairments.queue_of(each))}
+        names = (context.netns, *netlink.namespaces(f"{context.netns}."))
+        return (
+            *leftovers.leftovers(names, queued),
+            *(f"cgroup {each}" for each in cpu.groups(self.name)),
+            *(f"{name}: {each} beneath a disk" for name, server in self.servers.items() for each in server.beneath()),
+            *(f"file {path}" for path in (self.run_directory / STRUCK).glob("*")),
+            *(f"{name}: another configuration of BIRD" for name, each in self.routers.items() if each.announces()),
+        )
+
+    def netns(self, device: str) -> str:
+        """Return the network namespace of a router or of a client outside."""
+        return self.plan.context.device_netns(device)
 
     def wire(self, device: str, interface: str) -> LiveWire:
         """Return the cable of an interface. Raises InputError: there is no such device or interface."""

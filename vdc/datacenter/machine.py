@@ -6,20 +6,27 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any
 
 from vdc.datacenter.api import Power, Routes, SessionState
+from vdc.datacenter.disk import LiveDisk
 from vdc.errors import CommandError, InputError, WaitTimeout
 from vdc.history import Recorder
-from vdc.host import bird, disks
+from vdc.host import bird, blocks, cpu, disks
+from vdc.host.blocks import Block
 from vdc.host.libvirtd import Connection
 from vdc.model.topology import Address, Prefix, Server, ServerPort
 from vdc.plan.images import IMAGES
 from vdc.plan.plan import Plan
 from vdc.plan.resources import Overlay
 from vdc.plan.servers import domain_xml
+from vdc.plan.volumes import disks as disks_of
 from vdc.shell import Completed
 from vdc.wait import NotYet, wait_for
+
+STRUCK = "struck"
+"""In a run directory: what is kept of disks that faults have struck, until they are healed."""
 
 _BOOT_SECONDS = 180.0
 _SHUTDOWN_SECONDS = 90.0
@@ -227,6 +234,18 @@ class LiveMachine:
         self._record("reset")
         self.libvirt.reset(self.name)
 
+    def hold_reset(self) -> None:
+        """Press the reset button while it stands still: so it stays where a reset leaves it."""
+        self.pause()
+        self._record("hold reset")
+        self.libvirt.monitor(self.name, "system_reset", {})
+
+    def pause(self) -> None:
+        """Let it stand still; one that is off, or stands still already, is left so."""
+        if self.libvirt.state(self.name) == "running":
+            self._record("pause")
+            self.libvirt.suspend(self.name)
+
     def reboot(self) -> None:
         """Ask the guest to restart itself; returns when it was asked."""
         self._expect_managed("is not asked to restart")
@@ -238,12 +257,49 @@ class LiveMachine:
         self._expect_managed("is not made to panic")
         self._record("crash")
         self.libvirt.panic(self.name)
+        self._wait_panicked()
 
+    def send_nmi(self) -> None:
+        """Send an NMI (QMP, inject-nmi), at which the kernel panics (Linux, admin-guide/sysctl/kernel).
+
+        Waits until the hypervisor has seen it.
+        """
+        self._expect_managed("is not made to panic")
+        self.run(["sysctl", "-q", "-w", "kernel.unknown_nmi_panic=1"])
+        self._record("NMI")
+        self.libvirt.monitor(self.name, "inject-nmi", {})
+        self._wait_panicked()
+
+    def _wait_panicked(self) -> None:
         def panicked() -> None:
             if (state := self.libvirt.state(self.name)) != "crashed":
                 raise NotYet(f"it is {state}")
 
         wait_for(panicked, what=f"the kernel of {self.name} to panic", timeout=30 * max(1.0, self.slowness))
+
+    def lacks_steal(self) -> str | None:
+        """Return that this host has nothing that shares CPU time out, or None."""
+        return None if cpu.controller() else "this host has no cpu controller of cgroups that can be written to"
+
+    def steal(self, key: str, share: float) -> None:
+        """Take a share of its CPU time from it."""
+        controller = cpu.controller()
+        assert controller is not None, "`lacks_steal` tells before"
+        self._record(f"{share:.0%} of its CPU stolen")
+        controller.limit(self._process, cpu.group_name(self.plan.instance, key), self.spec.cpu * (1 - share))
+
+    def give_back(self, key: str) -> None:
+        """Undo that."""
+        if controller := cpu.controller():
+            controller.free(cpu.group_name(self.plan.instance, key))
+
+    def cpu_seconds(self) -> float:
+        """Return how much CPU time its QEMU has had."""
+        return cpu.seconds(self._process)
+
+    @property
+    def _process(self) -> int:
+        return int(self.plan.context.process_file(self.name).read_text())
 
     def set_link(self, interface: str, *, up: bool) -> None:
         """Plug or unplug the cable of a NIC."""
@@ -252,6 +308,45 @@ class LiveMachine:
     def link_is_up(self, interface: str) -> bool:
         """Return whether the cable of a NIC is plugged in."""
         return self.libvirt.link_is_up(self.name, self._port(interface).tap)
+
+    def disk(self, name: str) -> LiveDisk:
+        """Return its data disk (`data`) or a volume. Raises InputError: it has none of that name, or is not ours."""
+        self._expect_managed("cannot say what it finds on its disks")
+        context = self.plan.context
+        serial, block, why = self._block(name)
+        return LiveDisk(
+            name=name,
+            serial=serial,
+            block=block,
+            why=why,
+            run=self.run,
+            folder=context.run_directory / STRUCK,
+            process_file=context.process_file(self.name),
+            slowness=self.slowness,
+        )
+
+    def beneath(self) -> tuple[str, ...]:
+        """Return what faults have left beneath its disks."""
+        return blocks.of_faults(self.libvirt, self.name)
+
+    def _block(self, name: str) -> tuple[str, Block | None, str]:
+        """Return the serial number of a disk, what QEMU has of it, and else why it is not struck."""
+        context = self.plan.context
+        if name == "root":
+            return name, None, "what would find out is on its root disk"
+        if name == "data":
+            return name, self._virtio("vdb", context.data_disk(self.name), "qcow2"), ""
+        volumes = (volume for volume in self.spec.hardware.volumes if volume.kind != "folder")
+        for volume, disk in zip(volumes, disks_of(self.spec, context), strict=True):
+            if volume.name == name and disk.bus == "virtio" and disk.target is not None:
+                return disk.serial, self._virtio(disk.target, disk.file, disk.format), ""
+            if volume.name == name:
+                return disk.serial, None, f"disk {name} is on {disk.bus}, and only virtio disks are struck"
+        names = ", ".join(("data", *(volume.name for volume in self.spec.hardware.volumes)))
+        raise InputError(f"{self.name} has no disk {name}", hint=f"it has {names}")
+
+    def _virtio(self, target: str, file: Path, form: str) -> Block:
+        return Block(libvirt=self.libvirt, domain=self.name, target=target, file=file, format=form)
 
     def reimage(self, release: str) -> None:
         """Give the powered-off server a fresh root disk of `release`; its data disk is kept."""
@@ -270,6 +365,11 @@ class LiveMachine:
             )
         )
         self.libvirt.define(domain_xml(self.spec, release, context))
+
+    def clock(self) -> float:
+        """Return the time of its wall clock, which its agent tells without starting a process."""
+        self._expect_managed("has no agent to tell the time")
+        return int(self.libvirt.agent(self.name, "guest-get-time")) / 1e9
 
     def versions(self) -> Mapping[str, str]:
         """Return what runs there."""

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from vdc.datacenter.api import DataCenter
 from vdc.datacenter.live import UP, LiveDataCenter, boot_id, held, is_up, process_identity
+from vdc.datacenter.stay import dismiss_keepers, stays
 from vdc.errors import DirtyError, InputError
-from vdc.host import claims, images, ledger, nat, netlink, processes, volumes
+from vdc.host import claims, cpu, images, ledger, nat, netlink, processes, volumes
 from vdc.host.claims import PLAN, PLANNED
 from vdc.plan.internet import NAME as INTERNET
 from vdc.plan.internet import host_interface
@@ -95,13 +96,13 @@ def down(name: str, settings: Settings, steps: Steps) -> None:
 
 
 def gc(settings: Settings, steps: Steps) -> tuple[str, ...]:
-    """Remove data centres that are not up and that nobody is building; return their names."""
+    """Remove data centres that are not up and that nobody is building or looking into; return their names."""
     images.clean(settings)
     cleaned = []
     for name in instances(settings):
         directory = settings.state_dir / name
         with suppress(DirtyError), held(directory):  # else it is being built right now
-            if not is_up(directory):
+            if not is_up(directory) and not stays(directory):
                 with steps.step(f"remove what is left of {name}"):
                     _remove(name, directory)
                 cleaned.append(name)
@@ -168,6 +169,7 @@ def _make_run_directory(plan: Plan) -> None:
 def _remove(name: str, directory: Path) -> None:
     """End every process, remove every namespace, and delete every file of a data centre, in this order."""
     (directory / UP).unlink(missing_ok=True)
+    dismiss_keepers(directory)
     if claims.owner(name) == directory:
         # an instance name has no dot in it, so these are exactly ours
         prefix = f"vdc-{name}"
@@ -176,6 +178,7 @@ def _remove(name: str, directory: Path) -> None:
             _cut_off(name, directory)
         processes.end_all({found for each in own if (found := netlink.identity(each)) is not None})
         netlink.remove_namespaces(own)
+        cpu.free_all(name)
     volumes.remove_outside(directory)
     gone = directory.with_name(f".{directory.name}{_GONE}")
     for leftover in (gone, directory.with_name(f".{directory.name}{_NEW}")):

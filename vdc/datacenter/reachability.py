@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vdc.datacenter.api import Runner
 from vdc.errors import CommandError
 from vdc.model.topology import Address
@@ -35,7 +37,15 @@ def expect_cut_off(device: Runner, target: Address, *, source: Address | None = 
         raise NotYet(f"{device.name} still reaches {target}")
 
 
-def _answered(device: Runner, target: Address, source: Address | None) -> bool:
+def send_requests(device: Runner, target: Address, *, source: Address, token: bytes) -> None:
+    """Send echo requests with a token in them from `device` to `target`, whether or not they are answered.
+
+    Raises CommandError: ping could not be asked at all.
+    """
+    _answered(device, target, source, ("-p", token.hex()))
+
+
+def _answered(device: Runner, target: Address, source: Address | None, how: Sequence[str] = ()) -> bool:
     origin = ["-I", str(source)] if source is not None else []
     argv = [
         "ping",
@@ -47,6 +57,7 @@ def _answered(device: Runner, target: Address, source: Address | None) -> bool:
         "-W",
         str(_SECONDS_PER_PROBE),
         *origin,
+        *how,
         str(target),
     ]
     done = device.run(argv, timeout=30.0, check=False)

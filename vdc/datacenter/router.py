@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from subprocess import Popen  # noqa: TID251 - the type only; vdc.shell starts the process
 from typing import IO
@@ -12,8 +13,9 @@ from vdc import shell
 from vdc.datacenter.api import Machine, Power, Routes, SessionState
 from vdc.datacenter.machine import session_states
 from vdc.history import Recorder
-from vdc.host import bird, engine, fib, netlink, processes
+from vdc.host import bird, changing, engine, fib, netlink, processes
 from vdc.model import topology
+from vdc.model.announcing import Change, from_comments, to_comments, together
 from vdc.plan.resources import Bird, DefaultRoute
 from vdc.shell import Completed
 
@@ -42,13 +44,15 @@ class LiveRouter:
     """Implements `vdc.datacenter.api.Router`.
 
     Its `servers` are those with a NIC on its segment: they lose their carrier when it loses its power, as on a
-    real wire, although a bridge of this host is between them. Its `default_route` leads to the internet.
+    real wire, although a bridge of this host is between them. Its `default_route` leads to the internet. `configure`
+    makes the configuration of a BIRD that announces more or less.
     """
 
     spec: topology.Router
     daemon: Bird
     recorder: Recorder
     servers: Callable[[], Mapping[str, Machine]] = field(repr=False)
+    configure: Callable[[Change], str] = field(repr=False)
     default_route: DefaultRoute | None = None
 
     @property
@@ -113,6 +117,40 @@ class LiveRouter:
     def link_is_up(self, interface: str) -> bool:
         """Return whether the interface has a carrier."""
         return netlink.carriers(self.daemon.netns)[interface]
+
+    def carrier_changes(self, interface: str) -> int:
+        """Return how often an interface has got or lost its carrier."""
+        return netlink.carrier_changes(self.daemon.netns, interface)
+
+    def kill_bird(self) -> None:
+        """Kill its BIRD."""
+        processes.end(self.birds())
+
+    def freeze_bird(self) -> None:
+        """Stop its BIRD where it is."""
+        processes.send(self.birds(), signal.SIGSTOP)
+
+    def start_bird(self) -> None:
+        """Let a frozen BIRD go on, and start one where none runs."""
+        running = self.birds()
+        processes.send(running, signal.SIGCONT)
+        if not running:
+            engine.start_bird(self.daemon, recover=self.daemon.graceful)
+
+    def set_session(self, session: topology.Session, *, up: bool) -> None:
+        """Shut a BGP session of its, or open it again (BIRD User's Guide, 4.1: `disable`, `enable`)."""
+        self.ask_bird(f"{'enable' if up else 'disable'} {session.name}")
+
+    def announce(self, key: str, change: Change) -> None:
+        """Announce more or less than the topology says. What is in effect is told by comments of the configuration."""
+        changes = {**self.announces(), key: change}
+        wanted = {name: each for name, each in changes.items() if each}
+        config = self.configure(together(wanted.values())) if wanted else self.daemon.config
+        changing.reconfigure(replace(self.daemon, config=f"{to_comments(wanted)}{config}"))
+
+    def announces(self) -> Mapping[str, Change]:
+        """Return what it announces more or less than the topology says, by whose doing it is."""
+        return from_comments(Path(self.daemon.config_path).read_text(encoding="utf-8"))
 
     def birds(self) -> list[int]:
         """Return the process ids of its BIRD: one, or none."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -42,14 +44,17 @@ class LiveWire:
 
     def disturb(self, key: str, *, outgoing: Disturbance, incoming: Disturbance) -> None:
         """Disturb its packets. Raises BuildError."""
-        for side, what in ((self.outgoing, outgoing), (self.incoming, incoming)):
-            if what:
-                wires.disturb(side, what, _own(key, side), self.log)
+        ways = ((self.outgoing, outgoing), (self.incoming, incoming))
+        _both([partial(wires.disturb, side, what, _own(key, side), self.log) for side, what in ways if what])
 
     def restore(self, key: str) -> None:
         """Undo the disturbance of this key."""
+        _both([partial(wires.restore, side, _own(key, side)) for side in (self.outgoing, self.incoming)])
+
+    def expect_restored(self, key: str) -> None:
+        """Return if nothing on this host is left of what `restore` has undone; raises NotYet otherwise."""
         for side in (self.outgoing, self.incoming):
-            wires.restore(side, _own(key, side))
+            wires.expect_gone(side, _own(key, side))
 
     def fly(self, salvo: Salvo) -> tuple[Flight, Flight]:
         """Send numbered packets over it both ways."""
@@ -58,6 +63,13 @@ class LiveWire:
             return flights.fly(self.near, self.far, salvo)
         to_guest, from_guest = flights.fly_echo(self.far, self.near, self.guest, salvo)
         return from_guest, to_guest
+
+
+def _both(actions: Sequence[Callable[[], None]]) -> None:
+    """Do what is to be done for each side at the same time: most of it is waiting for the kernel."""
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(action) for action in actions]:
+            done.result()
 
 
 def wire_of(topology: Topology, context: PlanContext, device: str, interface: str) -> LiveWire:

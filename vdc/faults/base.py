@@ -11,12 +11,16 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from typing import Annotated
 
 from vdc.datacenter.api import DataCenter
 from vdc.datacenter.pace import deadline
 from vdc.errors import HarnessTimeout, HealError, HostError, WaitTimeout
 from vdc.faults.lease import Lease, leased
 from vdc.wait import wait_for
+
+Word = Annotated[str, "no device"]
+"""The type of a field that names something else than a device, so that nobody takes it for a selector."""
 
 
 class Fault(ABC):

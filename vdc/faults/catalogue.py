@@ -1,10 +1,10 @@
-"""The kinds of faults there are, by name; faults as plain data, and made from what a person types."""
+"""Faults as plain data, and made from what a person types."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import Field, fields
+from dataclasses import MISSING, Field, fields
 from importlib import import_module
 from importlib.machinery import PathFinder
 from itertools import chain
@@ -19,32 +19,13 @@ from vdc.cluster.deployers import deployed
 from vdc.cluster.kubernetes.api import KubernetesCluster
 from vdc.datacenter.api import DataCenter
 from vdc.errors import InputError
-from vdc.faults.api_server import ApiServerUnreachable
 from vdc.faults.base import Fault
-from vdc.faults.components import ComponentsStopped
-from vdc.faults.links import LinkCut, LinkDisturbed
-from vdc.faults.nodes import Cordoned
-from vdc.faults.partition import Isolated, Partitioned, partition
-from vdc.faults.power import RackOff, ServerCrash
-from vdc.faults.routers import RoutersOff
+from vdc.faults.feeds import Feed
+from vdc.faults.kinds import KINDS
+from vdc.faults.partition import Partitioned, partition
 from vdc.faults.shapes import SHAPES
 from vdc.model.disturbance import Disturbance
-
-KINDS: Final[Mapping[str, type[Fault]]] = MappingProxyType(
-    {
-        "api-server-unreachable": ApiServerUnreachable,
-        "components-stopped": ComponentsStopped,
-        "cordoned": Cordoned,
-        "isolated": Isolated,
-        "link-cut": LinkCut,
-        "link-disturbed": LinkDisturbed,
-        "partitioned": Partitioned,
-        "rack-off": RackOff,
-        "routers-off": RoutersOff,
-        "server-crash": ServerCrash,
-    }
-)
-"""To add one: its class, and a line here."""
+from vdc.model.topology import Prefix
 
 Chosen = Callable[[str, str], tuple[str, ...]]
 """What a text given for a field (its name is first) means: the names it stands for, itself if it is one."""
@@ -166,7 +147,7 @@ def _cluster(dc: DataCenter) -> KubernetesCluster:
 def _fields(cls: type[Any]) -> tuple[tuple[Field[Any], Any], ...]:
     """Return the fields of a dataclass with their types. Raises TypeError: it is none."""
     try:
-        hints = get_type_hints(cls)
+        hints = get_type_hints(cls, include_extras=True)
     except NameError as error:
         raise TypeError(f"a type of {cls.__name__} is not known when it runs: {error}") from error
     return tuple((each, hints[each.name]) for each in fields(cls))
@@ -266,7 +247,10 @@ def _usage(field: Field[Any], hint: object) -> Iterator[str]:
         if field.name == "outgoing":
             yield from (f"[outgoing.|incoming.]{name}={each.metadata['like']}" for name, each in _DISTURBANCE.items())
     elif hint is not KubernetesCluster:
-        yield f"{field.name}={'NAME,…' if get_origin(hint) is tuple else 'N' if hint is int else 'NAME'}"
+        said = f"{field.name}={'NAME,…' if get_origin(hint) is tuple else _LIKE.get(hint, 'NAME')}"
+        yield said if field.default is MISSING else f"[{said}]"
 
+
+_LIKE: Final[Mapping[object, str]] = MappingProxyType({int: "N", float: "N", Feed: "a|b", Prefix: "PREFIX"})
 
 _DISTURBANCE: Final[Mapping[str, Field[Any]]] = MappingProxyType({each.name: each for each in fields(Disturbance)})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Final
 
 from vdc.cluster.clients import client_of
-from vdc.cluster.kubernetes.api import Component, KubernetesCluster
+from vdc.cluster.kubernetes.api import Answer, Component, KubernetesCluster
 from vdc.cluster.kubernetes.timers import RESTART_SECONDS
 from vdc.datacenter.api import DataCenter
 from vdc.errors import ClusterError
@@ -16,6 +17,9 @@ from vdc.wait import NotYet
 
 PROXY_HEALTH_PORT: Final = 10256
 """Where kube-proxy tells others that it is well (KubeProxyConfiguration, healthzBindAddress)."""
+
+RUNNING_PODS: Final = "/runningpods/"
+"""The pods of a kubelet as its container runtime has them."""
 
 _OK = 200
 
@@ -65,14 +69,19 @@ class ComponentsStopped(Fault):
     def _answered(self, dc: DataCenter, server: str, component: Component) -> bool | None:
         """Return whether it answers others; None if it is not one that others ask."""
         health = f"http://{dc.topology.server(server).node.ip}:{PROXY_HEALTH_PORT}/healthz"
+        cluster = self.kubernetes
+        asks: dict[Component, Callable[[], Answer]] = {
+            Component.API_SERVER: lambda: cluster.ask_api("/readyz", via=server),
+            Component.API_PROXY: lambda: cluster.ask_api("/readyz", via=server, proxied=True),
+            Component.ETCD: lambda: cluster.ask_etcd(server),
+            Component.KUBELET: lambda: cluster.ask_kubelet(server, "/healthz"),
+            Component.KUBE_PROXY: lambda: cluster.fetch(health, source=client_of(dc).name),
+            # its kubelet asks it
+            Component.RUNTIME: lambda: cluster.ask_kubelet(server, RUNNING_PODS),
+        }
+        if component not in asks:
+            return None
         try:
-            match component:
-                case Component.API_SERVER:
-                    return self.kubernetes.ask_api("/readyz", via=server).status == _OK
-                case Component.KUBELET:
-                    return self.kubernetes.ask_kubelet(server, "/healthz").status == _OK
-                case Component.KUBE_PROXY:
-                    return self.kubernetes.fetch(health, source=client_of(dc).name).status == _OK
+            return asks[component]().status == _OK
         except ClusterError:
             return False
-        return None

@@ -126,6 +126,12 @@ def held(run_directory: Path) -> tuple[Mapping[str, Any], ...]:
     return tuple(found)
 
 
+def is_held(file: Path) -> bool:
+    """Return whether a process holds a lease."""
+    with _unheld(file) as free:
+        return not free and file.exists()
+
+
 def heal_orphans(dc: DataCenter) -> tuple[str, ...]:
     """Heal the faults of a data centre that nobody holds any more, and return their names.
 

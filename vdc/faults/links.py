@@ -114,7 +114,8 @@ class LinkDisturbed(Fault):
         self._wire(dc).restore(self.key)
 
     def healed(self, dc: DataCenter) -> None:
-        """Numbered packets over the cable come as they were sent, and its sessions are there."""
+        """Nothing of it is left, numbered packets come as they were sent, and the sessions of the cable are there."""
+        self._wire(dc).expect_restored(self.key)
         self._expect(dc, UNDISTURBED, UNDISTURBED)
         speaks = self.device in dc.routers or self.device in dc.servers
         for session in sessions_of(dc, self.device) if speaks else ():

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import cycle, islice, permutations
 from random import Random
-from typing import Any
 
-from vdc.datacenter.api import DataCenter, device_of
+from vdc.datacenter.api import DataCenter
 from vdc.datacenter.reachability import expect_cut_off, expect_reaches
 from vdc.faults.base import Fault
 from vdc.faults.shapes import Blocked, Parties, blocked, parties
@@ -105,22 +103,20 @@ class Partitioned(Fault):
         dc.drop(self.key, self._lost(dc.topology))
 
     def bites(self, dc: DataCenter) -> None:
-        """No echo of a request comes back over a cut. Where only one direction is, requests of the other still come;
-        and parties between which there is none reach one another, unless their neighbours do not.
+        """Of each ordered pair of parties, packets of the first come to the second if they should, and else do not.
+
+        Where routers lose sessions by it others may lose their routes, so that only what is cut is proven.
         """
-        _all_of(_expect_cut_off, dc, self._pairs(self.cut))
-        one_way = tuple((b, a) for a, b in self.cut if (b, a) not in self.cut)
-        _all_of(_expect_heard, dc, self._pairs(one_way))
-        if not self._severs(dc.topology):
-            _all_of(_expect_reaches, dc, self._pairs(self._open()))
+        whole = () if self._severs(dc.topology) else self._whole()
+        _expect_heard(dc, tuple(self._pairs(whole)), tuple(self._pairs(self.cut)))
 
     def heal(self, dc: DataCenter) -> None:
         """Let them pass."""
         dc.undrop(self.key, tuple(self._lost(dc.topology)))
 
     def healed(self, dc: DataCenter) -> None:
-        """All parties reach one another."""
-        _all_of(_expect_reaches, dc, self._pairs((*self.cut, *self._open())))
+        """Each party hears each other."""
+        _expect_heard(dc, tuple(self._pairs((*self.cut, *self._whole()))), ())
 
     def _lost(self, topology: Topology) -> Mapping[str, tuple[Address, ...]]:
         """Return, for each device that sends over a cut, the addresses of all whom it does not reach."""
@@ -131,10 +127,8 @@ class Partitioned(Fault):
                 found[name] = (*found.get(name, ()), *theirs)
         return found
 
-    def _open(self) -> Blocked:
-        places = range(len(self.parties))
-        cut = {*self.cut, *((b, a) for a, b in self.cut)}
-        return tuple((a, b) for a in places for b in places if a < b and (a, b) not in cut)
+    def _whole(self) -> Blocked:
+        return tuple(pair for pair in permutations(range(len(self.parties)), 2) if pair not in self.cut)
 
     def _severs(self, topology: Topology) -> bool:
         """Return whether routers lose sessions by it, so that others may lose their routes."""
@@ -178,43 +172,18 @@ def _party(names: tuple[str, ...]) -> str:
 
 
 _SHOWN = 3
-_AT_ONCE = 16
 
 
-def _all_of(expect: Callable[[DataCenter, str, str], None], dc: DataCenter, pairs: Iterator[tuple[str, str]]) -> None:
-    """Ask all pairs at the same time; raise the first reason why not."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for asked in [pool.submit(expect, dc, *pair) for pair in pairs]:
-            asked.result()
+def _expect_heard(dc: DataCenter, whole: Sequence[tuple[str, str]], cut: Sequence[tuple[str, str]]) -> None:
+    """Return if of these ordered pairs of devices the second hears the first, and of those not; raises NotYet."""
+    heard = dc.heard((*whole, *cut))
+    wrong = [f"{b} does not hear {a}" for a, b in whole if (a, b) not in heard]
+    wrong += [f"{b} still hears {a}" for a, b in cut if (a, b) in heard]
+    if wrong:
+        raise NotYet("; ".join(wrong[:_TOLD]) + (f" and {len(wrong) - _TOLD} more" if wrong[_TOLD:] else ""))
 
 
-def _expect_cut_off(dc: DataCenter, source: str, target: str) -> None:
-    expect_cut_off(device_of(dc, source), _known_by(dc.topology, target), source=_known_by(dc.topology, source))
-
-
-def _expect_reaches(dc: DataCenter, source: str, target: str) -> None:
-    expect_reaches(device_of(dc, source), _known_by(dc.topology, target), source=_known_by(dc.topology, source))
-
-
-def _expect_heard(dc: DataCenter, source: str, target: str) -> None:
-    """Return if echo requests of one get to another, whatever becomes of the answers; raises NotYet otherwise."""
-    before = _requests(dc, target)
-    try:
-        _expect_reaches(dc, source, target)
-    except NotYet:
-        if _requests(dc, target) == before:
-            raise NotYet(f"{target} does not hear {source}") from None
-
-
-def _requests(dc: DataCenter, device: str) -> int:
-    """Return how many echo requests a device has got since it started (proc(5), /proc/net/snmp)."""
-    said = device_of(dc, device).run(["cat", "/proc/net/snmp"]).stdout.splitlines()
-    rows: list[list[Any]] = [line.split() for line in said if line.startswith("Icmp:")]
-    return int(dict(zip(*rows, strict=True)).get("InEchos", 0)) if len(rows) == 2 else 0
-
-
-def _known_by(topology: Topology, name: str) -> Address:
-    return topology.server(name).node.ip if topology.has_server(name) else topology.router(name).loopback.ip
+_TOLD = 4
 
 
 def ruleset(addresses: tuple[Address, ...], table: str) -> str:

@@ -30,6 +30,9 @@ from vdc.model.topology import Tier, Topology
 Among = Literal["servers", "routers", "devices"]
 """What a field takes."""
 
+SEEDS: Final = 1 << 32
+"""Where nobody names a seed it is one of so many."""
+
 _CALL: Final = re.compile(r"([\w-]+)(?:\((.*)\))?")
 
 _DRAWS: Final[Mapping[str, Callable[[int, Random], int]]] = MappingProxyType(
@@ -73,7 +76,7 @@ def pick(
 
 def among_of(field: str) -> Among:
     """Return what a field of a fault takes, by its name."""
-    return "routers" if field.startswith("router") else "devices" if field == "device" else "servers"
+    return "routers" if field.startswith("router") else "devices" if field in {"device", "peer"} else "servers"
 
 
 _HINT: Final = "a name, or all, rack(N), role(NAME), tier(NAME), leader, or one(…), any(…), minority(…), majority(…)"

@@ -62,6 +62,15 @@ def spine(dc: DataCenter, index: int) -> str:
     raise KeyError(f"no spine {index}")
 
 
+def uplink(dc: DataCenter, router: str) -> tuple[str, str]:
+    """Return a router and the interface of the first cable that joins it to another; raises KeyError: it has none."""
+    for link in dc.topology.links:
+        for end in (link.a, link.b):
+            if end.device == router:
+                return router, end.interface
+    raise KeyError(f"no cable of {router}")
+
+
 def planned_members(dc: DataCenter, cluster: Cluster) -> frozenset[str]:
     """Return the servers that should be members of the cluster: of a Kubernetes its control planes, or else all."""
     kubernetes = dc.topology.kubernetes

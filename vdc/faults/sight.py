@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from vdc.datacenter.api import DataCenter, Power, device_of
 from vdc.datacenter.convergence import sessions_of
-from vdc.errors import VdcError
+from vdc.errors import CommandError, VdcError
 from vdc.model.topology import Session
 from vdc.wait import NotYet
 
@@ -86,5 +86,8 @@ def _expect(dc: DataCenter, sessions: Iterable[Session], *, established: bool) -
 
 
 def _established(dc: DataCenter, session: Session) -> bool:
-    states = device_of(dc, session.device).sessions()
+    try:
+        states = device_of(dc, session.device).sessions()
+    except CommandError as error:  # another fault may have silenced it
+        raise NotYet(f"{session.device} does not tell: {error.message}") from error
     return any(state.peer == session.peer and state.bgp == "Established" for state in states)

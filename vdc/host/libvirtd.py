@@ -10,11 +10,11 @@ import base64
 import contextlib
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from xml.etree import ElementTree as ET
 
 import libvirt
@@ -55,6 +55,17 @@ _STATES = {
     libvirt.VIR_DOMAIN_SHUTDOWN: "shutting down",
     libvirt.VIR_DOMAIN_SHUTOFF: "off",
     libvirt.VIR_DOMAIN_CRASHED: "crashed",
+}
+
+_EVENTS = {
+    getattr(libvirt, f"VIR_DOMAIN_EVENT_{name.upper()}"): name
+    for name in ("started", "suspended", "resumed", "stopped", "shutdown", "crashed")
+}
+_DETAILS = {
+    (getattr(libvirt, f"VIR_DOMAIN_EVENT_{event}"), value): name.rpartition("_")[2].lower()
+    for event in ("STARTED", "SUSPENDED", "RESUMED", "STOPPED", "SHUTDOWN", "CRASHED")
+    for name, value in vars(libvirt).items()
+    if name.startswith(f"VIR_DOMAIN_EVENT_{event}_") and not name.endswith("_LAST")
 }
 
 
@@ -101,6 +112,39 @@ def connect(address: str) -> Connection:
         return Connection(raw=libvirt.open(address))
     except libvirt.libvirtError as error:
         raise HostError(f"libvirt at {address}: {error}") from error
+
+
+def listen(address: str, heard: Callable[[str, str, str], None]) -> NoReturn:
+    """Tell `heard` of each event of a domain, for ever: its name, what happened, and the detail.
+
+    The words are those of libvirt's own names for them (libvirt-domain.h). Raises HostError: the daemon is gone.
+    """
+    libvirt.virEventRegisterDefaultImpl()
+    connection = connect(address).raw
+
+    def lifecycle(_connection: Any, domain: Any, event: int, detail: int, _opaque: object) -> None:
+        what = _EVENTS.get(event, str(event))
+        heard(domain.name(), what, _DETAILS.get((event, detail), ""))
+
+    def reboot(_connection: Any, domain: Any, _opaque: object) -> None:
+        heard(domain.name(), "reboot", "")
+
+    def watchdog(_connection: Any, domain: Any, action: int, _opaque: object) -> None:
+        heard(domain.name(), "watchdog", str(action))
+
+    def io_error(_connection: Any, domain: Any, source: str, device: str, _action: int, _opaque: object) -> None:
+        heard(domain.name(), "I/O error", f"{device} {source}")
+
+    for kind, callback in (
+        (libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle),
+        (libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, reboot),
+        (libvirt.VIR_DOMAIN_EVENT_ID_WATCHDOG, watchdog),
+        (libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR, io_error),
+    ):
+        connection.domainEventRegisterAny(None, kind, callback, None)
+    while connection.isAlive():
+        libvirt.virEventRunDefaultImpl()
+    raise HostError(f"libvirt at {address} is gone")
 
 
 def _silent(_context: object, _error: object) -> None:
@@ -207,7 +251,7 @@ class Connection:
         with _reporting(f"domain:{name}"):
             domain = self.raw.lookupByName(name)
             active = domain.isActive()
-            nic = _nic(domain, tap)
+            nic = _device(domain, "interface", tap)
             for old in nic.findall("link"):
                 nic.remove(old)
             ET.SubElement(nic, "link", state="up" if up else "down")
@@ -217,8 +261,15 @@ class Connection:
     def link_is_up(self, name: str, tap: str) -> bool:
         """Return whether the cable of a NIC is plugged in."""
         with _reporting(f"domain:{name}"):
-            link = _nic(self.raw.lookupByName(name), tap).find("link")
+            link = _device(self.raw.lookupByName(name), "interface", tap).find("link")
             return link is None or link.get("state") == "up"
+
+    def unplug(self, name: str, target: str) -> None:
+        """Pull a disk out of a running guest; it is there again when the domain is started afresh."""
+        with _reporting(f"domain:{name}"):
+            domain = self.raw.lookupByName(name)
+            disk = ET.tostring(_device(domain, "disk", target), encoding="unicode")
+            domain.detachDeviceFlags(disk, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def agent(self, name: str, command: str, **arguments: object) -> Any:
         """Send a command to the guest agent (QEMU Guest Agent Protocol Reference) and return its answer.
@@ -285,12 +336,12 @@ def _document(domain: Any) -> ET.Element:
     return ET.fromstring(domain.XMLDesc(0))  # noqa: S314 - libvirt's own answer
 
 
-def _nic(domain: Any, tap: str) -> ET.Element:
-    for nic in _document(domain).iterfind("devices/interface"):
-        target = nic.find("target")
-        if target is not None and target.get("dev") == tap:
-            return nic
-    raise BuildError(f"tap:{tap}", "no NIC of the domain is on it")
+def _device(domain: Any, kind: str, name: str) -> ET.Element:
+    for device in _document(domain).iterfind(f"devices/{kind}"):
+        target = device.find("target")
+        if target is not None and target.get("dev") == name:
+            return device
+    raise BuildError(f"{kind}:{name}", "the domain has none of that name")
 
 
 def _decoded(data: str | None) -> str:

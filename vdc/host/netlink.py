@@ -156,6 +156,12 @@ def carriers(name: str) -> Mapping[str, bool]:
     return {each: link.up and link.carrier for each, link in links.items() if link.index != _LOOPBACK}
 
 
+def carrier_changes(name: str, interface: str) -> int:
+    """Return how often an interface of a namespace has got or lost its carrier. Raises KeyError: there is none."""
+    with sockets([name]) as kernels:
+        return kernels[name].links()[interface].changes
+
+
 def _ends(veths: Iterable[Veth]) -> Iterable[tuple[Plug, Plug]]:
     """Yield each end with the other."""
     for veth in veths:

@@ -33,6 +33,17 @@ def command(pid: int) -> str:
         return ""
 
 
+def send(pids: Collection[int], number: signal.Signals) -> None:
+    """Send processes a signal; those that are gone are fine."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            handle = os.pidfd_open(pid)
+            try:
+                signal.pidfd_send_signal(handle, number)
+            finally:
+                os.close(handle)
+
+
 def end(pids: Collection[int]) -> None:
     """Kill processes and wait until they are gone; those that are gone already are fine.
 

@@ -37,7 +37,7 @@ _UP: Final = 0x1
 # linux/if_link.h, linux/if_addr.h, linux/neighbour.h
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO = 1, 3, 4, 10, 18
 _IFLA_NET_NS_FD, _IFLA_EXT_MASK, _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 28, 29, 1, 2, 1
-_IFLA_CARRIER, _IFLA_BR_FORWARD_DELAY, _IFLA_BR_STP_STATE = 33, 1, 5
+_IFLA_CARRIER, _IFLA_CARRIER_CHANGES, _IFLA_BR_FORWARD_DELAY, _IFLA_BR_STP_STATE = 33, 35, 1, 5
 _SKIP_STATISTICS: Final = 8
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_F_NODAD, _SCOPE_UNIVERSE, _SCOPE_LINK = 1, 2, 0x02, 0, 253
 _NDA_DST, _NDA_LLADDR, _PERMANENT = 1, 2, 0x80
@@ -142,18 +142,19 @@ def attributes(data: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link that is there: whether it is set up, and whether it has a carrier."""
+    """A link that is there: whether it is set up, has a carrier, and how often it has got or lost that."""
 
     index: int
     up: bool
     carrier: bool
+    changes: int
 
 
 class Rtnl:
     """A socket of the namespace in which it was opened, wherever it is used then."""
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+    def __init__(self, protocol: int = socket.NETLINK_ROUTE) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
         for option in (_CAP_ACK, _EXT_ACK, _STRICT):
             with suppress(OSError):  # an older kernel lists more and explains less
                 self._socket.setsockopt(_SOL_NETLINK, option, 1)
@@ -208,7 +209,8 @@ class Rtnl:
             values = dict(attributes(reply, _LINK.size))
             name = values[_IFLA_IFNAME].rstrip(b"\0").decode()
             carrier = values.get(_IFLA_CARRIER, b"\0") != b"\0"
-            found[name] = Link(index=index, up=bool(flags & _UP), carrier=carrier)
+            (changes,) = _U32.unpack(values.get(_IFLA_CARRIER_CHANGES, bytes(_U32.size)))
+            found[name] = Link(index=index, up=bool(flags & _UP), carrier=carrier, changes=changes)
         return found
 
     def _send(self, chunk: Sequence[Request]) -> None:

@@ -12,6 +12,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import signal
 import socket
 import struct
 import sys
@@ -86,21 +87,21 @@ def disturb(side: Side, what: Disturbance, key: str, log: Path) -> None:
 def restore(side: Side, key: str) -> None:
     """Undo what `disturb` did; if nothing was done that is fine. Packets that were held are lost.
 
-    Raises WaitTimeout: a relay or its tap is still there.
+    From then on packets go as they did before; the kernel takes some time more until nothing is left (`expect_gone`).
     """
+    identity = namespaces.identity(side.netns)
+    if identity is None:
+        return
+    processes.send(_relays_of(_tap_of(key), side.netns, identity), signal.SIGKILL)
     nft.delete(side.netns, _table(key))
+
+
+def expect_gone(side: Side, key: str) -> None:
+    """Return if no relay is left of what `restore` has undone, nor its tap; raises NotYet otherwise."""
     tap = _tap_of(key)
-
-    def gone() -> None:
-        identity = namespaces.identity(side.netns)
-        if identity is None:
-            return
-        relays = [pid for pid in processes.living({identity}) if tap in _words(pid)]
-        processes.end(relays)  # with it goes its tap
-        if tap in netlink.carriers(side.netns):
-            raise NotYet(f"{side.netns} still has {tap}")
-
-    wait_for(gone, what=f"the relay {tap} to end", timeout=_SECONDS, interval=0.01)
+    # it is there as long as somebody has it open
+    if namespaces.identity(side.netns) is not None and tap in netlink.carriers(side.netns):
+        raise NotYet(f"{side.netns} still has {tap}")
 
 
 def ruleset(side: Side, what: Disturbance, key: str) -> str:
@@ -147,6 +148,8 @@ def _table(key: str) -> str:
 
 def _start_relay(side: Side, what: Disturbance, key: str, log: Path) -> None:
     """Open the relay's ends before it runs, so that packets wait for it from the first moment."""
+    before = f"the end of the relay before this one, at {side.netns}/{side.interface}"
+    wait_for(lambda: expect_gone(side, key), what=before, timeout=_SECONDS, interval=0.005)
     tap, out = namespaces.inside(side.netns, lambda: (_open_tap(_tap_of(key)), _open_way_out(side)))
     try:
         program = [sys.executable, "-I", "-S", packet_relay.__file__, _tap_of(key), str(tap), str(out.fileno())]
@@ -185,6 +188,13 @@ def _open_way_out(side: Side) -> socket.socket:
         way.close()
         raise BuildError(f"disturbance:{side.netns}/{side.interface}", str(error)) from error
     return way
+
+
+def _relays_of(tap: str, netns: str, identity: tuple[int, int]) -> list[int]:
+    """Return the relays that read a tap, which is there as long as one of them has it open."""
+    if tap not in netlink.carriers(netns):
+        return []
+    return [pid for pid in processes.living({identity}) if tap in _words(pid)]
 
 
 def _words(pid: int) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from vdc.model.announcing import NO_CHANGE, Change, own
 from vdc.model.topology import Address, Interface, Prefix, Router, Server, Session, Topology
 from vdc.plan.context import PlanContext
 from vdc.plan.render import render
@@ -23,6 +24,7 @@ class Channel:
     What is in `unreachable` prefixes is refused by the kernel unless there is a longer route. Addresses in `services`
     are of a cluster's services: servers announce them as they come and go. For what is in `virtual` prefixes a server's
     kernel has a route only so that connections of its own begin at all; before they leave, they are sent elsewhere.
+    What is `claimed` is somebody else's: it is announced, and packets to it are lost.
     """
 
     version: int
@@ -31,6 +33,7 @@ class Channel:
     unreachable: tuple[Prefix, ...] = ()
     services: tuple[Prefix, ...] = ()
     virtual: tuple[Prefix, ...] = ()
+    claimed: tuple[Prefix, ...] = ()
 
     @property
     def single_services(self) -> tuple[str, ...]:
@@ -43,8 +46,8 @@ class Channel:
         return f"ipv{self.version}"
 
 
-def router_config(router: Router, topology: Topology, context: PlanContext) -> str:
-    """Return the bird.conf of a router."""
+def router_config(router: Router, topology: Topology, context: PlanContext, change: Change = NO_CHANGE) -> str:
+    """Return the bird.conf of a router, which may announce more or less than it should."""
     routing = topology.routing
     fabric = [session for session in router.sessions if not session.peer_is_server]
     servers = [session for session in router.sessions if session.peer_is_server]
@@ -55,7 +58,7 @@ def router_config(router: Router, topology: Topology, context: PlanContext) -> s
         router=router,
         routing=routing,
         log=context.bird_file(router.name, "log"),
-        channels=_router_channels(router, topology),
+        channels=_router_channels(router, topology, change),
         interfaces=["lo", *_originating(router)],
         default_via=internet.gateway.ip if internet and internet.border == router.name else None,
         exposed=any(session.exposed for session in fabric),
@@ -100,14 +103,15 @@ def announced_services(server: Server, topology: Topology) -> tuple[Prefix, ...]
     return topology.kubernetes.load_balancers if topology.kubernetes and server.member else ()
 
 
-def _router_channels(router: Router, topology: Topology) -> list[Channel]:
-    announced = (*(loopback.network for loopback in router.loopbacks), *router.originates)
+def _router_channels(router: Router, topology: Topology, change: Change) -> list[Channel]:
+    announced = (*(prefix for prefix in own(router) if prefix not in change.less), *change.more)
     return [
         Channel(
             version=version,
             originated=_of(announced, version),
             source=_first(router.loopbacks, version),
             unreachable=_of(router.aggregates, version),
+            claimed=_of(change.more, version),
         )
         for version in topology.versions
     ]

@@ -53,16 +53,29 @@ class FakeDataCenter:
         return self._externals
 
     def drop(self, key: str, lost: Mapping[str, Sequence[Address]]) -> None:
-        """Lose all between devices and these addresses, in both directions; one such thing at a time."""
-        del key
+        """Lose all that devices send to these addresses."""
         for device, addresses in lost.items():
-            self.world.block(device, addresses)
+            self.world.lose(key, device, addresses)
 
     def undrop(self, key: str, devices: Sequence[str]) -> None:
-        """Lose nothing any more."""
-        del key
+        """Undo what `drop` did with this key."""
         for device in devices:
-            self.world.block(device, ())
+            self.world.lose(key, device, ())
+
+    def heard(self, pairs: Sequence[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+        """Return those pairs of devices of which packets of the first come to the second."""
+        return frozenset(pair for pair in pairs if self.world.hears(*pair))
+
+    def leftovers(self) -> tuple[str, ...]:
+        """Return the cables and the devices whose packets are disturbed or lost, and the disks that are not well."""
+        wires = (f"{' '.join(place)}: disturbed" for place, ways in self.world.wires.items() if ways)
+        disks = (f"{' '.join(place)}: not well" for place, ailments in self.world.disks.items() if ailments)
+        packets = (f"{device}: loses packets" for (_, device), lost in self.world.lost.items() if lost)
+        return (*wires, *packets, *disks)
+
+    def netns(self, device: str) -> str:
+        """Return its name: there are no namespaces here."""
+        return device
 
     def wire(self, device: str, interface: str) -> FakeWire:
         """Return a cable; that there is one is not looked at."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from subprocess import Popen  # noqa: TID251 - the type only; nothing is started
@@ -10,9 +11,12 @@ from typing import IO
 
 from vdc.datacenter.api import Power, Routes, SessionState
 from vdc.errors import CommandError, WaitTimeout
+from vdc.model.announcing import Change
 from vdc.model.topology import Router as RouterSpec
 from vdc.model.topology import Server as ServerSpec
+from vdc.model.topology import Session
 from vdc.shell import Completed
+from vdc.testing.disks import FakeDisk
 from vdc.testing.lies import Lie
 from vdc.testing.world import World, addresses_in
 
@@ -61,6 +65,8 @@ class FakeDevice:
             return Completed(argv=argv, status=1, stdout="1 packets transmitted, 100% packet loss", stderr="")
         if argv[0] == "nft" and argv[-1] == "-":
             self._world.block(self.name, addresses_in(stdin))
+        if (done := self._world.inside.run(self.name, argv, stdin)) is not None:
+            return done
         if argv[0] in self._world.programs:
             return self._world.programs[argv[0]](self.name, argv)
         return Completed(argv=argv, status=0, stdout="", stderr="")
@@ -81,6 +87,8 @@ class FakeSpeaker(FakeDevice):
     def sessions(self) -> tuple[SessionState, ...]:
         """Return what the routing model implies; raises WaitTimeout if the device is down."""
         self.run(["birdc"])
+        if self.name in self._world.silent:
+            raise CommandError(self.name, ["birdc"], 1, "BIRD does not answer")
         return self._world.sessions(self.name)
 
     def routes(self) -> Routes:
@@ -121,6 +129,31 @@ class FakeRouter(FakeSpeaker):
         """What the topology says of it."""
         return self._world.topology.router(self.name)
 
+    def carrier_changes(self, interface: str) -> int:
+        """Return how often any cable was plugged or unplugged."""
+        del interface
+        return self._world.flips
+
+    def kill_bird(self) -> None:
+        """Say nothing any more."""
+        self._world.silence(self.name, silent=True)
+
+    def freeze_bird(self) -> None:
+        """Say nothing any more."""
+        self._world.silence(self.name, silent=True)
+
+    def start_bird(self) -> None:
+        """Go on."""
+        self._world.silence(self.name, silent=False)
+
+    def set_session(self, session: Session, *, up: bool) -> None:
+        """Shut a session, or open it again."""
+        self._world.shut_session(self.name, session.interface, shut=not up)
+
+    def announce(self, key: str, change: Change) -> None:
+        """Announce more or less."""
+        self._world.announce(self.name, key, change)
+
 
 class FakeMachine(FakeSpeaker):
     """A server. Restarts take no time."""
@@ -159,15 +192,52 @@ class FakeMachine(FakeSpeaker):
         """Restart."""
         self._world.restart(self.name)
 
+    def hold_reset(self) -> None:
+        """Stop, and start afresh when it gets power."""
+        self._world.halt(self.name, forgets=True)
+
+    def pause(self) -> None:
+        """Stop, and go on when it gets power."""
+        self._world.halt(self.name, forgets=False)
+
     def crash(self) -> None:
         """Stop, with the power on."""
         self._world.crash(self.name)
+
+    def lacks_steal(self) -> str | None:
+        """Return None."""
+        return None
+
+    def steal(self, key: str, share: float) -> None:
+        """Have less."""
+        self._world.inside.steal(self.name, key, share)
+
+    def give_back(self, key: str) -> None:
+        """Have all again."""
+        self._world.inside.steal(self.name, key, 0.0)
+
+    def cpu_seconds(self) -> float:
+        """Return that it is always busy."""
+        return self._world.inside.cpu_seconds(self.name, self.spec.cpu)
+
+    def send_nmi(self) -> None:
+        """Stop, with the power on."""
+        self._world.crash(self.name)
+
+    def disk(self, name: str) -> FakeDisk:
+        """Return a disk; that there is one is not looked at."""
+        return FakeDisk(self.name, name, self._world)
 
     def reimage(self, release: str) -> None:
         """Change the release; raises CommandError if the server runs."""
         if self.power() is not Power.OFF:
             raise CommandError(self.name, ["reimage", release], 1, "the server runs")
         self._world.releases[self.name] = release
+
+    def clock(self) -> float:
+        """Return the time of this host, unless a fault has changed it; raises WaitTimeout if the server is down."""
+        self.run(["date"])
+        return time.time() + self._world.inside.ahead(self.name)
 
     def versions(self) -> Mapping[str, str]:
         """Return what the release has."""

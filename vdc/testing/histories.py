@@ -84,6 +84,8 @@ class _Maker:
                 for protocol, lost, back in (("bfd", 0.12, 0.9), ("bgp", 0.15, 1.1)):
                     yield _event(bad + lost, "session", router, protocol=protocol, peer=session, state="down")
                     yield _event(good + back, "session", router, protocol=protocol, peer=session, state="up")
+            if act.server.endswith("cs0"):
+                yield from self.inside(act.server, bad, good)
         if act.outcome == "failed":
             text = "Kernel panic - not syncing: Fatal exception in interrupt"
             yield _event(bad + 0.4, "console", act.server, line=text, rule="panic")
@@ -91,6 +93,25 @@ class _Maker:
             delay = 0.003 * number
             yield from self.samples(path, start + 0.5 + delay, end - 0.2, {bad: act.outages[0], good: act.outages[1]})
         yield _event(end, "scenario", test=test, phase="done", outcome=act.outcome, attempt=1)
+
+    def inside(self, server: str, bad: float, good: float) -> Iterator[Event]:
+        """Yield what the hypervisor, journals and the cluster say of a server that fails and comes back."""
+        yield _event(bad + 0.012, "machine", server, name="stopped", text="destroyed")
+        yield _event(good + 0.022, "machine", server, name="started", text="booted")
+        yield _event(good + 9.0, "offset", server, seconds=0.0021, uncertainty=0.0009)
+        journal = {
+            "who": "etcd",
+            "priority": 4,
+            "text": "lost the TCP streaming connection with peer",
+            "uncertainty": 0.001,
+        }
+        yield _event(bad + 0.2, "journal", "rack0-cs0", **journal)
+        failed = {"who": "systemd", "priority": 3, "text": "Failed to start it", "uncertainty": 0.001}
+        yield _event(good + 8.0, "journal", server, **failed)
+        leader = {"name": "leader", "text": "elected leader 8e9e at term 3", "uncertainty": 0.001}
+        yield _event(bad + 1.4, "cluster", "rack2-cs0", **leader)
+        unready = {"name": "NodeNotReady", "text": f"Node/{server}: status is now: NodeNotReady", "uncertainty": 1.0}
+        yield _event(bad + 5.0, "cluster", "node-controller", **unready, bad=True)
 
     def samples(self, path: str, start: float, end: float, dark: Mapping[float, float]) -> Iterator[Event]:
         """Yield the samples of a path, which fail when it is dark, and what its probe missed."""

@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 
 from vdc.cluster.api import MemberState
 from vdc.cluster.kubernetes.api import RECORDED_SYSCTLS, Answer, Caller, Component, Manifest, NodeState, Pod
+from vdc.cluster.kubernetes.trust import Trust
 from vdc.datacenter.api import Machine
 from vdc.errors import ClusterError, InputError, WaitTimeout
+from vdc.faults.components import RUNNING_PODS
 from vdc.testing.cluster import FakeCluster
 from vdc.testing.controllers import Controllers, FakePod
 from vdc.testing.datacenter import FakeDataCenter
@@ -23,7 +25,7 @@ from vdc.testing.traffic import Traffic
 CONTROL: Final = frozenset({Component.API_SERVER, Component.CONTROLLER_MANAGER, Component.SCHEDULER, Component.ETCD})
 """What runs on control planes alone."""
 
-_OK, _UNAUTHORIZED, _FORBIDDEN = 200, 401, 403
+_OK, _UNAUTHORIZED, _FORBIDDEN, _ERROR = 200, 401, 403, 500
 _INTERFACES: Final = ("all", "default", "eth0", "eth1")
 _LOST: Final = frozenset({2, 3})
 """Which requests through proxies are lost by some that lie."""
@@ -65,6 +67,16 @@ class FakeKubernetes(FakeCluster):
         return self._dc
 
     @property
+    def pace(self) -> float:
+        """The slowness that its timers follow from."""
+        return self._dc.slowness
+
+    @property
+    def trust(self) -> Trust:
+        """Files that are not there: nobody believes anybody here."""
+        return Trust(ca=self._dc.run_directory / "ca.crt")
+
+    @property
     def node_names(self) -> tuple[str, ...]:
         """Its nodes, control plane first."""
         workers = (name for name in self._controllers.nodes if name not in self.members)
@@ -94,8 +106,9 @@ class FakeKubernetes(FakeCluster):
             self._traffic.addressed(self._objects.apply(manifest))
         self._reconcile()
 
-    def delete(self, *manifests: Manifest) -> None:
-        """Remove objects and pods."""
+    def delete(self, *manifests: Manifest, grace: int | None = None) -> None:
+        """Remove objects and pods, at once."""
+        del grace
         self._expect_api()
         for manifest in manifests:
             if manifest["kind"] == "Pod":
@@ -161,6 +174,8 @@ class FakeKubernetes(FakeCluster):
         """Ask an API server, or the proxy of a server, which asks one that serves."""
         alive = self._serving()
         if proxied:
+            if via is not None and not self._runs(Component.API_PROXY, via):
+                raise ClusterError(f"the proxy of {via} does not answer")
             self._expect_not_lost()
             asked = (self.members[0],) if Lie.PROXY_OF_ONE in self._world.lies and via == self.node_names[-1] else alive
         else:
@@ -190,6 +205,8 @@ class FakeKubernetes(FakeCluster):
         }
         if not believed.get(caller, False):
             return Answer(status=_UNAUTHORIZED, body="Unauthorized")
+        if path == RUNNING_PODS and not self._runs(Component.RUNTIME, node):
+            return Answer(status=_ERROR, body="the container runtime does not answer")
         return Answer(status=_OK, body="ok" if path == "/healthz" else "{}")
 
     def ask_etcd(self, server: str, *, caller: Caller = Caller.ADMIN) -> Answer:

@@ -22,6 +22,7 @@ class Lie(StrEnum):
     SLOW_FAILOVER = "after each change nothing is answered for ten minutes"
     NO_SAMPLES = "the probe sees nothing"
     SAMPLES_STOP = "the probe stops looking half-way, and says nothing"
+    ONE_WAY_LOST = "after each change packets from one rack to another are lost for ten minutes, and come the other way"
     SESSION_DOWN = "a router has a session that is not Established"
     BFD_DOWN = "a session is Established without BFD"
     NEXT_HOP_MISSING = "all sessions are Established, and a kernel table has one next hop where it needs two"

@@ -80,6 +80,11 @@ class Member:
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
+    @property
+    def connections(self) -> int:
+        """How many it has taken."""
+        return self._http.taken
+
     def stop(self) -> None:
         """Stop answering."""
         self._http.shutdown()
@@ -109,6 +114,11 @@ class LoopbackMachine:
         self.scripts.append(stdin or "")
         self.start()
         return Completed(argv=tuple(argv), status=0, stdout="", stderr="")
+
+    @property
+    def connections(self) -> int:
+        """How many connections its member has taken since it started."""
+        return self._member.connections if self._member is not None else 0
 
     def start(self) -> None:
         """Start the member, if it is not running."""
@@ -198,10 +208,12 @@ class _Gateway(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
         super().__init__(address, handler)
         self._open: list[ssl.SSLSocket] = []
+        self.taken = 0
 
     def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base
         """Shake hands in the connection's own thread."""
         with self.context.wrap_socket(request, server_side=True) as secure:
+            self.taken += 1
             self._open.append(secure)
             super().finish_request(secure, client_address)
 

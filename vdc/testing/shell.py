@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from vdc.errors import ClusterError
 from vdc.observe.pods import EACH_NAME, EACH_PAGE, WRITE
+from vdc.observe.volume import APPEND
 from vdc.testing.controllers import FakePod
 from vdc.testing.traffic import Traffic
 
@@ -24,16 +25,23 @@ class Shell:
                 return "".join(self._page(pod, url) for url in urls)
             case ("sh", "-c", script, "sh", *names) if script == EACH_NAME:
                 return "".join(line for name in names for line in self._looked_up(name))
+            case ("hostname",):
+                return f"{pod.name}\n"
+            case _:
+                return self._file(pod, argv)
+
+    def _file(self, pod: FakePod, argv: tuple[str, ...]) -> str:
+        match argv:
             case ("sh", "-c", script, "sh", path, text) if script == WRITE:
                 pod.holder(path)[path] = text
+            case ("sh", "-c", script, "sh", path, line) if script == APPEND:
+                pod.holder(path)[path] = f"{pod.holder(path).get(path, '')}{line}\n"
             case ("touch", path):
                 pod.holder(path).setdefault(path, "")
             case ("rm", "-f", path):
                 pod.holder(path).pop(path, None)
             case ("cat", path):
                 return self._content(pod, path)
-            case ("hostname",):
-                return f"{pod.name}\n"
             case _:
                 raise ClusterError(f"{argv[0]}: not found")
         return ""

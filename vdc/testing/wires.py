@@ -31,11 +31,16 @@ class FakeWire:
         """Remember what is done."""
         if Lie.FAULT_WITHOUT_EFFECT not in self._world.lies:
             self._ways[key] = (outgoing, incoming)
+        self._world.changed()
 
     def restore(self, key: str) -> None:
         """Forget it."""
         if Lie.NEVER_HEALS not in self._world.lies:
             self._ways.pop(key, None)
+        self._world.changed()
+
+    def expect_restored(self, key: str) -> None:
+        """Return: nothing is ever left."""
 
     def fly(self, salvo: Salvo) -> tuple[Flight, Flight]:
         """Return what the one disturbance there is makes of packets."""

@@ -7,15 +7,26 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from ipaddress import ip_address
 from itertools import chain
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from vdc.datacenter.api import Power, Routes, SessionState
+from vdc.datacenter.disks import Operation
+from vdc.model.announcing import Change, altered, together
 from vdc.model.disturbance import Disturbance
 from vdc.model.routing import expected_routes, expected_sessions
 from vdc.model.topology import Address, Session, Tier, Topology
 from vdc.shell import Completed
+from vdc.testing.inside import Insides
 from vdc.testing.lies import Lie
 
+if TYPE_CHECKING:
+    from vdc.testing.disks import Ailment
+
+T = TypeVar("T")
 Model = tuple[dict[str, Routes], dict[str, frozenset[str]]]
+
+PULLED: Final = "pulled"
+"""What ails a disk that was pulled out; a server that starts from cold has it again."""
 
 
 class World:
@@ -31,9 +42,17 @@ class World:
         self.claimed_power = dict.fromkeys(names, Power.ON)
         self.claimed_cut: set[tuple[str, str]] = set()
         self.down: set[str] = set()
+        self.paused: set[str] = set()
         self.cut: set[tuple[str, str]] = set()
         self.blocked: dict[str, frozenset[Address]] = {}
+        self.lost: dict[tuple[str, str], frozenset[Address]] = {}
+        self.flips = 0
+        self.silent: set[str] = set()
+        self.shut: set[tuple[str, str]] = set()
+        self.announced: dict[str, dict[str, Change]] = {}
+        self.inside = Insides(lambda: self.lies, self.changed)
         self.wires: dict[tuple[str, str], dict[str, tuple[Disturbance, Disturbance]]] = {}
+        self.disks: dict[tuple[str, str], dict[str, Ailment]] = {}
         self.boots = {server.name: 1 for server in topology.servers}
         self.releases = {server.name: topology.release for server in topology.servers}
         self.data: dict[str, str] = {}
@@ -44,6 +63,7 @@ class World:
     def switch_off(self, device: str) -> None:
         """Cut the power of a device."""
         self.claimed_power[device] = Power.OFF
+        self.paused.discard(device)
         if Lie.FAULT_WITHOUT_EFFECT not in self.lies:
             self.down.add(device)
         self.changed()
@@ -53,7 +73,9 @@ class World:
         self.claimed_power[device] = Power.ON
         if device in self.down and Lie.NEVER_HEALS not in self.lies:
             self.down.discard(device)
-            self._booted(device)
+            if device not in self.paused:
+                self._booted(device)
+        self.paused.discard(device)
         self.changed()
 
     def crash(self, server: str) -> None:
@@ -61,6 +83,13 @@ class World:
         if Lie.FAULT_WITHOUT_EFFECT not in self.lies:
             self.down.add(server)
         self.changed()
+
+    def halt(self, server: str, *, forgets: bool) -> None:
+        """Let a server stand still, until it gets power; one that forgets starts afresh then."""
+        self.claimed_power[server] = Power.PAUSED
+        if not forgets:
+            self.paused.add(server)
+        self.crash(server)
 
     def restart(self, server: str) -> None:
         """Take a server down and up again."""
@@ -74,10 +103,12 @@ class World:
         """Plug or unplug a cable."""
         cable = (device, interface)
         (self.claimed_cut.discard if up else self.claimed_cut.add)(cable)
+        before = cable in self.cut
         if up and Lie.NEVER_HEALS not in self.lies:
             self.cut.discard(cable)
         if not up and Lie.FAULT_WITHOUT_EFFECT not in self.lies:
             self.cut.add(cable)
+        self.flips += before is not (cable in self.cut)
         self.changed()
 
     def block(self, server: str, addresses: Collection[Address]) -> None:
@@ -85,6 +116,41 @@ class World:
         lie = Lie.FAULT_WITHOUT_EFFECT if addresses else Lie.NEVER_HEALS
         if lie not in self.lies:
             self.blocked[server] = frozenset(addresses)
+        self.changed()
+
+    def lose(self, key: str, device: str, addresses: Collection[Address]) -> None:
+        """Lose what a device sends to these addresses; none undoes what the key did."""
+        lie = Lie.FAULT_WITHOUT_EFFECT if addresses else Lie.NEVER_HEALS
+        if lie not in self.lies:
+            self.lost[key, device] = frozenset(addresses)
+        self.changed()
+
+    def hears(self, source: str, target: str) -> bool:
+        """Return whether packets of a device come to another, whatever becomes of the answer."""
+        if {source, target} & self.down:
+            return False
+        return not self._is_lost(source, target) and not self._is_blocked(source, target)
+
+    def silence(self, router: str, *, silent: bool) -> None:
+        """Take the BIRD of a router away, or let it go on."""
+        self._break(self.silent, router, broken=silent)
+
+    def shut_session(self, device: str, interface: str, *, shut: bool) -> None:
+        """Shut the session over a cable, or open it."""
+        self._break(self.shut, (device, interface), broken=shut)
+
+    def announce(self, router: str, key: str, change: Change) -> None:
+        """Let a router announce more or less; an empty change undoes it."""
+        if (Lie.FAULT_WITHOUT_EFFECT if change else Lie.NEVER_HEALS) not in self.lies:
+            self.announced.setdefault(router, {})[key] = change
+        self.changed()
+
+    def _break(self, what: set[T], each: T, *, broken: bool) -> None:
+        """Break something, or mend it, unless that is a lie."""
+        if broken and Lie.FAULT_WITHOUT_EFFECT not in self.lies:
+            what.add(each)
+        if not broken and Lie.NEVER_HEALS not in self.lies:
+            what.discard(each)
         self.changed()
 
     def changed(self) -> None:
@@ -106,7 +172,7 @@ class World:
     def reaches(self, source: str, address: Address) -> bool:
         """Return whether packets from a device get to an address and back."""
         target = self._owner(address)
-        if {source, target} & self.down or self._is_blocked(source, target):
+        if not (self.hears(source, target) and self.hears(target, source)):
             return False
         outside = {external.name for external in self.topology.externals}
         if target in outside and Lie.EXTERNAL_UNREACHABLE in self.lies:
@@ -117,12 +183,28 @@ class World:
 
     def serving(self, members: Collection[str]) -> frozenset[str]:
         """Return those of all members of a cluster that can serve: up, not cut off, and more than half."""
-        group = frozenset(name for name in members if name not in self.down and not self.blocked.get(name))
+        parted = {device for (_, device), addresses in self.lost.items() if addresses}
+        away = {name for name in members if self.blocked.get(name) or self._hijacked(name) or self._ailing(name)}
+        away |= parted
+        away |= self.inside.without("etcd")
+        group = frozenset(name for name in members if name not in self.down | away)
         return group if 2 * len(group) > len(members) else frozenset()
+
+    def _ailing(self, server: str) -> bool:
+        """Return whether a disk of a server takes no writes."""
+        found = (each for (owner, _), ailments in self.disks.items() if owner == server for each in ailments.values())
+        return any(each.failing - {Operation.READ} for each in found)
+
+    def _hijacked(self, server: str) -> bool:
+        claimed = {prefix for each in self.announced.values() for change in each.values() for prefix in change.more}
+        return any(node.network in claimed for node in self.topology.server(server).nodes)
 
     def _booted(self, device: str) -> None:
         if device not in self.boots:
             return
+        for (server, _), ailments in self.disks.items():
+            if server == device:
+                ailments.pop(PULLED, None)
         if Lie.REBOOT_IGNORED not in self.lies:
             self.boots[device] += 1
         if Lie.DATA_LOST_BY_RESTART in self.lies:
@@ -146,6 +228,13 @@ class World:
         if device in self.boots:
             return self.topology.server(device).sessions
         return self.topology.router(device).sessions
+
+    def _is_lost(self, source: str, target: str) -> bool:
+        """Return whether all is lost that a device sends to another."""
+        return any(
+            device == source and any(self._owner(address) == target for address in addresses)
+            for (_, device), addresses in self.lost.items()
+        )
 
     def _is_blocked(self, a: str, b: str) -> bool:
         return any(
@@ -171,11 +260,20 @@ class World:
             ends = (address for end in external.further for address in end.addresses)
             yield external.name, frozenset(each.ip for each in (*external.addresses, *ends))
 
+    def _deaf(self) -> set[tuple[str, str]]:
+        """Return the cables that lose all packets of a direction: no session lasts over them."""
+        return {
+            place for place, ways in self.wires.items() if any(way.loss == 1 for both in ways.values() for way in both)
+        }
+
     def _model(self) -> Model:
-        state = (frozenset(self.down), frozenset(self.cut))
+        changes = {router: together(each.values()) for router, each in self.announced.items()}
+        mute, cut = self.down | self.silent | self.inside.without("bird"), self.cut | self.shut | self._deaf()
+        state = (frozenset(self.down), frozenset(mute), frozenset(cut), str(changes))
         if state not in self._models:
-            routes = expected_routes(self.topology, down=self.down, cut=self.cut)
-            sessions = expected_sessions(self.topology, down=self.down, cut=self.cut)
+            kept = self.topology.routing.graceful_restart
+            routes = expected_routes(altered(self.topology, changes), down=self.down if kept else mute, cut=cut)
+            sessions = expected_sessions(self.topology, down=mute, cut=cut)
             self._models[state] = (dict(routes), dict(sessions))
         return self._models[state]
 

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Final, Literal, NamedTuple
 
 from vdc.cli.bench.clos import bare_script
+from vdc.cli.bench.faulting import Compared, compared
 from vdc.cluster.etcd import EtcdDeployer
 from vdc.cluster.kubernetes.deployer import KubernetesDeployer
 from vdc.datacenter import checkpoint, fork, lifecycle
@@ -39,10 +40,12 @@ from vdc.wait import NotYet, wait_for
 Boot = Literal["fork", "cold"]
 
 _SIX_FILE, _SMALL_FILE = Path("topologies/six.yml"), Path("topologies/small.yml")
+_FABRIC_FILE = Path("topologies/fabric.yml")
 _STANDARD: Final = ("--suite", "standard")
 _SIX, _ONE, _SMALL, _FORK, _TEST = ("bench-six", "bench-one", "bench-small", "bench-fork", "bench-t")
 _CLOS, _WIRED, _BARE, _NODES = ("bench-clos", "bench-wired", "bench-bare", "bench-k8s")
-_NAMES = (_SIX, _ONE, _SMALL, _FORK, _TEST, _CLOS, _WIRED, _BARE, _NODES)
+_STRUCK: Final = "bench-faults"
+_NAMES = (_SIX, _ONE, _SMALL, _FORK, _TEST, _CLOS, _WIRED, _BARE, _NODES, _STRUCK)
 _TAG: Final = "bench"
 _TEST_SECONDS: Final = 1800.0
 _PLAN_SECONDS: Final = 300.0
@@ -233,6 +236,11 @@ class Lab:
             converged, taken = time.monotonic() - start, free - _available()
             start = time.monotonic()
         return Came(converged=converged, down=time.monotonic() - start, memory=taken)
+
+    def struck(self) -> tuple[Compared, ...]:
+        """Break and mend a cable of a fabric in each way."""
+        with self._running(expand(load(_FABRIC_FILE)), _STRUCK, "cold") as dc:
+            return tuple(compared(dc))
 
     def wired(self, topology: Topology) -> float:
         """Return the seconds in which the namespaces, links and addresses of a fabric are made."""

@@ -87,6 +87,16 @@ def _wiring(lab: Lab) -> Iterator[Figure]:
         )
 
 
+def _faults(lab: Lab) -> Iterator[Figure]:
+    for what, ours, bare in lab.struck():
+        for verb, mine, theirs in (
+            ("", ours.inject, bare.inject if bare else None),
+            (" and mended", ours.heal, bare.heal if bare else None),
+        ):
+            against = None if theirs is None else 1000 * theirs
+            yield Figure(what=f"{what}{verb}", ours=1000 * mine, against=against, unit="ms", most=50.0)
+
+
 def _moonshot(lab: Lab) -> Iterator[Figure]:
     came = lab.came(partial(clos, *MOONSHOT, hold=PATIENCE))
     yield Figure(what="{} spines x {} ToRs from nothing to converged".format(*MOONSHOT), ours=came.converged)
@@ -194,6 +204,7 @@ ROWS: Mapping[str, Row] = MappingProxyType(
         "checkers": Row("judging a million events, by each checker", _checkers),
         "wiring": Row("namespaces, links and addresses of fabrics, against a bare `ip -batch` script", _wiring),
         "fabric": Row("fabrics of 36, 136 and 272 routers from nothing to converged, and down", _clos),
+        "faults": Row("breaking and mending a cable, against the bare commands that do it", _faults),
         "moonshot": Row("a fabric of 1,016 routers and 16,000 links; only if asked for", _moonshot, usual=False),
         "boot": Row("6 servers ready: fork-boot, against cold boots of the same and of the stock image", _boot),
         "memory": Row("what an idle clone takes of the host's memory, against a server that was booted cold", _memory),

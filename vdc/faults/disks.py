@@ -1,0 +1,287 @@
+"""Faults of disks, from beneath the guest: it sees a disk that is slow, fails, is full or gone, forgets or lies."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from vdc.datacenter.api import DataCenter, Power
+from vdc.datacenter.disks import Disk, Operation, Trial
+from vdc.errors import HarnessTimeout, InputError, WaitTimeout
+from vdc.faults.base import Fault, Word
+from vdc.faults.sight import expect_power, neighbours_back, neighbours_lost
+from vdc.wait import NotYet
+
+_COUNT: Final = 16
+"""How many operations in a row tell how fast a disk is."""
+_MOST: Final = 50
+_ALLOWED_AT_ONCE: Final = 2  # QEMU lets a tenth of a second's worth pass, or the first one, before it throttles
+_CERTAIN: Final = 0.8
+
+
+class _DiskFault(Fault):
+    """Something is wrong with a disk of a server."""
+
+    needs = "a virtio disk with a file system that the guest has mounted, of a server that runs a release of ours"
+
+    server: str
+    disk: Word
+
+    @abstractmethod
+    def expect(self, dc: DataCenter, *, struck: bool) -> None:
+        """Return if the guest finds the disk as it should be; raises NotYet otherwise."""
+
+    def missing(self, dc: DataCenter) -> str | None:
+        """Return why this disk cannot be struck."""
+        if self.server not in dc.servers:
+            return f"there is no server {self.server}"
+        try:
+            return self._disk(dc).lacks()
+        except InputError as error:
+            return error.message
+
+    def bites(self, dc: DataCenter) -> None:
+        """The guest finds it so, past its page cache."""
+        self.expect(dc, struck=True)
+
+    def heal(self, dc: DataCenter) -> None:
+        """Take away what is beneath the disk."""
+        self._disk(dc).restore(self.key)
+
+    def healed(self, dc: DataCenter) -> None:
+        """Nothing is beneath it any more, and the guest finds it well."""
+        if left := self._disk(dc).layers():
+            raise NotYet(f"disk {self.disk} of {self.server} still has {', '.join(left)}")
+        self.expect(dc, struck=False)
+        self._disk(dc).tidy()
+
+    def _disk(self, dc: DataCenter) -> Disk:
+        return dc.servers[self.server].disk(self.disk)
+
+
+class _Broken(_DiskFault):
+    """One that a file system does not get over: the server is restarted when it is healed."""
+
+    def heal(self, dc: DataCenter) -> None:
+        """Take away what is beneath the disk, and press the reset button."""
+        self._disk(dc).restore(self.key)
+        dc.servers[self.server].reset()
+
+    def healed(self, dc: DataCenter) -> None:
+        """The guest finds it well, and every ToR has its sessions with the server again."""
+        _DiskFault.healed(self, dc)
+        neighbours_back(dc, (self.server,))
+
+    def restarts(self, dc: DataCenter) -> tuple[str, ...]:
+        """Return the server."""
+        return (self.server,)
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSlow(_DiskFault):
+    """A disk serves only so many reads and writes a second."""
+
+    server: str
+    disk: Word = "data"
+    operations: int = 10
+
+    def __post_init__(self) -> None:
+        """Raises ValueError: so fast that nobody could tell."""
+        if not 1 <= self.operations <= _MOST:
+            raise ValueError(f"a slow disk serves 1 to {_MOST} operations a second")
+
+    @property
+    def name(self) -> str:
+        """`disk DISK of SERVER slow`."""
+        return f"disk {self.disk} of {self.server} slow"
+
+    def inject(self, dc: DataCenter) -> None:
+        """Throttle it. How fast it is before, meanwhile and afterwards is in the history."""
+        self._measure(dc)
+        self._disk(dc).slow(self.key, self.operations)
+
+    def expect(self, dc: DataCenter, *, struck: bool) -> None:
+        """Reads and writes take as long as they must at this rate; or less."""
+        least = _CERTAIN * (_COUNT - _ALLOWED_AT_ONCE) / self.operations
+        for operation, seen in self._measure(dc).items():
+            if seen.error or (seen.seconds >= least) is not struck:
+                raise NotYet(_said(operation, seen))
+
+    def _measure(self, dc: DataCenter) -> Mapping[Operation, Trial]:
+        """Return what came of some writes and some reads, and note it."""
+        seen = {each: self._disk(dc).trial(each, _COUNT) for each in (Operation.WRITE, Operation.READ)}
+        told = {operation.value: trial.error or trial.seconds for operation, trial in seen.items()}
+        dc.recorder.record("note", "disk", server=self.server, disk=self.disk, operations=_COUNT, seconds=told)
+        return seen
+
+
+@dataclass(frozen=True, slots=True)
+class DiskErrors(_Broken):
+    """Some kinds of operations of a disk fail with an I/O error: read, write, flush."""
+
+    server: str
+    operations: tuple[Operation, ...]
+    disk: Word = "data"
+
+    def __post_init__(self) -> None:
+        """Raises ValueError: nothing fails, or what a disk does not do."""
+        if not self.operations or Operation.GROW in self.operations:
+            raise ValueError("of read, write and flush, some fail")
+
+    @property
+    def name(self) -> str:
+        """`disk DISK of SERVER fails to OPERATION, …`."""
+        return f"disk {self.disk} of {self.server} fails to {', '.join(self.operations)}"
+
+    def inject(self, dc: DataCenter) -> None:
+        """Let them fail."""
+        self._disk(dc).fail(self.key, self.operations)
+
+    def expect(self, dc: DataCenter, *, struck: bool) -> None:
+        """They fail, each; or none does."""
+        for operation in self.operations:
+            seen = self._disk(dc).trial(operation)
+            if bool(seen.error) is not struck:
+                raise NotYet(_said(operation, seen))
+
+
+@dataclass(frozen=True, slots=True)
+class DiskGone(_Broken):
+    """A disk is pulled out of the running server."""
+
+    server: str
+    disk: Word = "data"
+
+    @property
+    def name(self) -> str:
+        """`disk DISK of SERVER gone`."""
+        return f"disk {self.disk} of {self.server} gone"
+
+    def inject(self, dc: DataCenter) -> None:
+        """Pull it."""
+        self._disk(dc).pull()
+
+    def heal(self, dc: DataCenter) -> None:
+        """Switch the server off, and on again with the disk."""
+        dc.servers[self.server].power_off()
+        dc.servers[self.server].power_on()
+
+    def expect(self, dc: DataCenter, *, struck: bool) -> None:
+        """The guest has no such disk; or reads and writes it."""
+        for operation in (Operation.READ, Operation.FLUSH):
+            seen = self._disk(dc).trial(operation)
+            if bool(seen.error) is not struck:
+                raise NotYet(_said(operation, seen))
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFull(_DiskFault):
+    """No file system block of a disk is free. It is filled from inside: that is where a disk gets full."""
+
+    server: str
+    disk: Word = "data"
+
+    @property
+    def name(self) -> str:
+        """`disk DISK of SERVER full`."""
+        return f"disk {self.disk} of {self.server} full"
+
+    def inject(self, dc: DataCenter) -> None:
+        """Take what is free."""
+        self._disk(dc).fill()
+
+    def heal(self, dc: DataCenter) -> None:
+        """Give it back."""
+        self._disk(dc).empty()
+
+    def expect(self, dc: DataCenter, *, struck: bool) -> None:
+        """A file cannot grow; or can."""
+        seen = self._disk(dc).trial(Operation.GROW)
+        if bool(seen.error) is not struck:
+            raise NotYet(_said(Operation.GROW, seen))
+
+
+@dataclass(frozen=True, slots=True)
+class DiskDamaged(_DiskFault):
+    """Bits of a file have flipped on a disk, one in each of some sectors drawn by the seed."""
+
+    server: str
+    file: Word
+    sectors: int = 1
+    seed: int = 0
+    disk: Word = "data"
+
+    @property
+    def name(self) -> str:
+        """`bits of FILE flipped on disk DISK of SERVER`."""
+        return f"bits of {self.file} flipped on disk {self.disk} of {self.server}"
+
+    def inject(self, dc: DataCenter) -> None:
+        """Flip them."""
+        self._disk(dc).damage(self.key, self.file, self.sectors, self.seed)
+
+    def expect(self, dc: DataCenter, *, struck: bool) -> None:
+        """The guest reads damaged sectors; or none."""
+        seen = self._disk(dc).damaged(self.key)
+        if bool(seen) is not struck:
+            raise NotYet(f"the guest reads {seen} damaged sectors")
+
+
+@dataclass(frozen=True, slots=True)
+class PowerLost(_DiskFault):
+    """A server loses its power while it writes, and its disk what was not flushed: some writes are lost, some torn.
+
+    (`ServersOff` is kinder: there the disk keeps all that it took.)
+    """
+
+    server: str
+    disk: Word = "data"
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """`SERVER without power, and disk DISK without what was not flushed`."""
+        return f"{self.server} without power, and disk {self.disk} without what was not flushed"
+
+    def inject(self, dc: DataCenter) -> None:
+        """Cut the power at such an instant. What came of the writes is in the history."""
+        try:
+            loss = self._disk(dc).cut_power(self.key, self.seed)
+        except WaitTimeout as error:  # the cluster has no part in it
+            raise HarnessTimeout(error.what, deadline=error.deadline, last=error.last) from error
+        told = {"kept": loss.kept, "unflushed": loss.unflushed, "lost": loss.lost, "torn": loss.torn}
+        dc.recorder.record("note", "disk", server=self.server, disk=self.disk, **told)
+        if not loss.lost + loss.torn:
+            raise HarnessTimeout("a write to lose", deadline=0.0, last=f"{loss.kept} writes, and all were flushed")
+
+    def bites(self, dc: DataCenter) -> None:
+        """It is off, and every ToR has lost its sessions with it."""
+        expect_power(dc, self.server, Power.OFF)
+        neighbours_lost(dc, (self.server,))
+
+    def heal(self, dc: DataCenter) -> None:
+        """Give the power back."""
+        self._disk(dc).restore(self.key)
+        dc.servers[self.server].power_on()
+
+    def healed(self, dc: DataCenter) -> None:
+        """The guest reads and writes the disk, and every ToR has its sessions with the server again."""
+        _DiskFault.healed(self, dc)
+        neighbours_back(dc, (self.server,))
+
+    def expect(self, dc: DataCenter, *, struck: bool) -> None:
+        """It is read and written."""
+        del struck
+        for operation in (Operation.READ, Operation.FLUSH):
+            if (seen := self._disk(dc).trial(operation)).error:
+                raise NotYet(_said(operation, seen))
+
+    def restarts(self, dc: DataCenter) -> tuple[str, ...]:
+        """Return the server."""
+        return (self.server,)
+
+
+def _said(operation: Operation, trial: Trial) -> str:
+    return f"{operation}: {trial.error or f'{trial.seconds:.3f} s'}"
