@@ -20,14 +20,16 @@ from typing import Any, Self
 class Event:
     """Something that happened at `time` (host monotonic seconds).
 
-    `kind` is one of: clock, step, fault, power, op, gap, note. `source` is who says so (a probe, a device, the
-    harness). `data` is plain JSON and depends on the kind:
+    `kind` is one of: clock, step, fault, power, op, gap, flows, outage, note. `source` is who says so (a probe, a
+    device, the harness). `data` is plain JSON and depends on the kind:
 
     * step: {"name", "phase": "start"|"done"|"failed", "error"?}
     * fault: {"name", "phase": "inject"|"bites"|"heal"|"healed"|"failed"}
     * power: {"server", "action"}
     * op: see `vdc.observe.ops.Operation`
     * gap: {"seconds"}: the probe itself was starved and saw nothing for so long
+    * flows: what became of numbered packets, see `vdc.observe.flow_watch`
+    * outage: {"flow", "seconds", "lost", "over"}: so many packets of one of its streams were lost, up to `time`
     """
 
     time: float
@@ -86,12 +88,15 @@ def read(path: Path, *, damaged: Callable[[str], object] = str) -> Iterator[Even
     if not path.exists():
         return
     with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            if not line.endswith("\n"):
-                continue
-            try:
-                event = Event.from_line(line)
-            except (ValueError, KeyError, TypeError):
-                damaged(line)
-                continue
-            yield event
+        yield from events_in((line for line in file if line.endswith("\n")), damaged=damaged)
+
+
+def events_in(lines: Iterable[str], *, damaged: Callable[[str], object] = str) -> Iterator[Event]:
+    """Yield the events of whole lines; `damaged` hears of a line that holds none."""
+    for line in lines:
+        try:
+            event = Event.from_line(line)
+        except (ValueError, KeyError, TypeError):
+            damaged(line)
+            continue
+        yield event

@@ -57,6 +57,7 @@ def test_colours_are_not_told() -> None:
 def test_a_panic_that_was_asked_for_is_none_but_only_there_and_then() -> None:
     panic = "[   99.0] Kernel panic - not syncing: NMI: Not continuing"
     assert findings([power(1, "crash"), line(2, panic)]) == ()
+    assert findings([power(1, "NMI"), line(2, panic)]) == ()
     assert len(findings([power(1, "crash"), line(2, panic, "rack1-cs0")])) == 1
     assert len(findings([power(1, "crash"), power(2, "reset"), line(3, panic)])) == 1
     assert len(findings([power(3, "crash"), line(2, panic)])) == 1

@@ -36,7 +36,7 @@ def let_pass(seconds: float) -> None:
 
 
 def watched(cluster: EtcdCluster, seconds: float) -> Watch:
-    with Probe().etcd(cluster) as watch:
+    with Probe().etcd(cluster, period=0.05) as watch:
         let_pass(seconds)
     return watch
 
@@ -99,8 +99,20 @@ def test_samples_come_every_period_and_writes_take_turns_with_reads(cluster: Etc
     assert len(operations) * 0.05 == pytest.approx(lasted, rel=0.3)
 
 
-def test_a_write_that_was_acknowledged_and_forgotten_is_found(lab: LoopbackDataCenter, cluster: EtcdCluster) -> None:
+def test_where_guests_are_fast_samples_come_every_10_ms_and_some_over_new_connections(
+    lab: LoopbackDataCenter, cluster: EtcdCluster
+) -> None:
+    opened = lab.servers["rack0-cs0"].connections
     with Probe().etcd(cluster) as watch:
+        let_pass(1.0)
+    mine = [operation for operation in watch.operations if operation.member == "rack0-cs0"]
+    (config,) = (lab.run_directory / "probes").glob(f"{watch.prefix.rpartition('/')[2]}.json")
+    assert ProbeConfig.load(config).period == 0.01
+    assert 2 <= lab.servers["rack0-cs0"].connections - opened < len(mine)
+
+
+def test_a_write_that_was_acknowledged_and_forgotten_is_found(lab: LoopbackDataCenter, cluster: EtcdCluster) -> None:
+    with Probe().etcd(cluster, period=0.05) as watch:
         lab.store.loses = frozenset(f"{watch.prefix}/{number:07d}".encode() for number in range(5, 15))
         let_pass(1.5)
     assert no_write_lost(watch.operations, watch.final).kind is Kind.INVALID

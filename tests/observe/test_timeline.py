@@ -54,6 +54,29 @@ def test_what_begins_and_ends_is_a_stretch_and_the_rest_an_instant() -> None:
     assert line.load == ((11, {"seconds": 1.0, "late": 0.1}),)
 
 
+def test_what_is_told_inside_has_its_place_and_how_certain_that_is() -> None:
+    line = timeline(
+        [
+            event(1, "machine", "cs0", name="stopped", text="crashed", bad=True),
+            event(2, "journal", "cs0", who="systemd", priority=3, text="Failed", uncertainty=0.01),
+            event(3, "journal", "cs0", who="etcd", priority=4, text="slow", uncertainty=0.25),
+            event(4, "cluster", "kubelet", name="BackOff", text="Pod/web: restarting", uncertainty=1.0, bad=True),
+            event(5, "cluster", "cs0", name="leader", text="elected leader 7 at term 3", uncertainty=0.0),
+            event(6, "offset", "cs0", seconds=0.0021, uncertainty=0.0009),
+            event(7, "offset", "cs1", seconds=-3.0, uncertainty=0.01),
+        ]
+    )
+    assert [(entry.lane, entry.source, entry.name, entry.state, entry.text) for entry in line.entries] == [
+        ("machine", "cs0", "stopped", "bad", "crashed"),
+        ("journal", "cs0", "systemd", "bad", "Failed"),
+        ("journal", "cs0", "etcd", "", "slow (± 0.25 s)"),
+        ("cluster", "kubelet", "BackOff", "bad", "Pod/web: restarting (± 1 s)"),
+        ("cluster", "cs0", "leader", "", "elected leader 7 at term 3"),
+        ("clock", "cs0", "clock", "", "+2 ± 1 ms to the host's"),
+        ("clock", "cs1", "clock", "bad", "-3000 ± 10 ms to the host's"),
+    ]
+
+
 def test_an_outage_is_named_after_its_cause() -> None:
     faults = [
         event(5, "fault", name="spine0 off", phase="inject"),
@@ -100,3 +123,12 @@ def test_of_any_part_of_a_history_all_entries_lie_within_it_in_order(part: list[
     for entry in line.entries:
         assert min(line.start, entry.start) <= entry.start <= entry.end <= line.end
     assert [entry.start for entry in line.entries] == sorted(entry.start for entry in line.entries)
+
+
+def test_an_outage_of_a_flow_is_on_the_time_line_with_its_cause_and_a_short_one_is_not() -> None:
+    fault = [event(4, "fault", name="spine0 off", phase=phase) for phase in ("inject", "bites")]
+    flow = {"flow": "a → b udp", "lost": 3, "over": ["a", "spine0"]}
+    seen = [event(5, "outage", "flow-probe x", seconds=seconds, **flow) for seconds in (0.9, 0.05)]
+    (entry,) = [entry for entry in timeline([*fault, *seen]).entries if entry.lane == "outage"]
+    assert (entry.source, entry.name, entry.state) == ("a → b udp", "spine0 off", "bad")
+    assert entry.text == "a → b udp over spine0: nothing came for 0.900 s"

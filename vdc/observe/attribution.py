@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from vdc.history import Event
-from vdc.observe.ops import Operation
+from vdc.observe.ops import Operation, Stretch
 from vdc.observe.outages import Outage, outages
+
+T = TypeVar("T", bound=Stretch)
 
 NOTHING = "nothing in progress"
 """The cause of an outage that began while nothing was done to the data centre."""
@@ -45,9 +48,14 @@ def attributed(
     end: float | None = None,
 ) -> Iterator[tuple[Outage, str]]:
     """Yield the outages over `longer_than` seconds in the order they began, each with the name of its cause."""
+    yield from caused(outages(operations, longer_than=longer_than, start=start, end=end), events)
+
+
+def caused(stretches: Iterable[T], events: Iterable[Event]) -> Iterator[tuple[T, str]]:
+    """Yield stretches of time without service, each with the name of its cause."""
     disturbances = _disturbances(events)
-    for outage in outages(operations, longer_than=longer_than, start=start, end=end):
-        yield outage, _cause(outage, disturbances)
+    for stretch in stretches:
+        yield stretch, _cause(stretch, disturbances)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,7 +66,7 @@ class _Disturbance:
     is_fault: bool
 
 
-def _cause(outage: Outage, disturbances: Iterable[_Disturbance]) -> str:
+def _cause(outage: Stretch, disturbances: Iterable[_Disturbance]) -> str:
     near = [d for d in disturbances if d.start <= outage.end and (d.end is None or d.end >= outage.start)]
     begun = [d for d in near if d.start <= outage.start + _SLACK]
     if begun:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from vdc.observe.ops import Gap, Operation
+from vdc.observe.ops import Gap, Operation, blind_seconds
 from vdc.observe.outages import Outage, outages, starvation
 from vdc.observe.verdict import Kind, Verdict
 
@@ -125,4 +125,4 @@ def _doubt(
 
 def _blind(found: Iterable[Outage], gaps: Sequence[Gap]) -> float:
     """Return for how much of these outages nobody looked, at most."""
-    return sum(max(0.0, min(gap.end, outage.end) - max(gap.start, outage.start)) for outage in found for gap in gaps)
+    return sum(blind_seconds(outage, gaps) for outage in found)

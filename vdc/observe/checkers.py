@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
-from vdc.observe.ops import Gap, Operation, Outcome
+from vdc.observe.ops import Gap, Operation, Outcome, blind_seconds
 from vdc.observe.outages import Outage, starvation, stretches
 from vdc.observe.verdict import Kind, Verdict, judge, shown
 
@@ -83,8 +83,8 @@ def longest_outage(
     allowed = min(budget, _BLIND)
     blind = _inside(starvation(samples, gaps, longest=allowed, start=start, end=end), start, end)
     too_long = [Outage(start=a, end=b, op=op) for op, found in by_op.items() for a, b in found if b - a > budget]
-    worst = max(too_long, key=lambda outage: outage.seconds - _blind_seconds(outage, blind), default=None)
-    if worst is not None and worst.seconds - _blind_seconds(worst, blind) > budget:
+    worst = max(too_long, key=lambda outage: outage.seconds - blind_seconds(outage, blind), default=None)
+    if worst is not None and worst.seconds - blind_seconds(worst, blind) > budget:
         message = f"no {worst.op} was acknowledged for {worst.seconds:.2f} s, {budget:.2f} s allowed"
         return _outage_verdict(Kind.INVALID, message, figures)
     starved = max((gap.seconds for gap in blind), default=0.0)
@@ -142,17 +142,6 @@ def _longest(found: Iterable[tuple[float, float]]) -> float:
 
 def _inside(gaps: Iterable[Gap], start: float | None, end: float | None) -> tuple[Gap, ...]:
     return tuple(gap for gap in gaps if (start is None or gap.end > start) and (end is None or gap.start < end))
-
-
-def _blind_seconds(outage: Outage, gaps: Iterable[Gap]) -> float:
-    """Return how much of an outage nobody looked; gaps that overlap count once."""
-    covered, reached = 0.0, outage.start
-    for gap in sorted(gaps, key=lambda gap: gap.start):
-        begin, finish = max(gap.start, reached), min(gap.end, outage.end)
-        if finish > begin:
-            covered += finish - begin
-            reached = finish
-    return covered
 
 
 __all__ = ["Kind", "Verdict", "judge", "longest_outage", "no_write_lost"]

@@ -101,4 +101,4 @@ def _plain(text: str) -> str:
 
 def _crashed(crashed: set[str], server: str, action: str) -> set[str]:
     """Return the servers whose next panic was asked for, after one more power action."""
-    return crashed | {server} if action == "crash" else crashed - {server}
+    return crashed | {server} if action in {"crash", "NMI"} else crashed - {server}

@@ -32,6 +32,8 @@ from vdc.observe.ops import Operation, Outcome
 
 _FLUSH_PERIOD = 0.2  # seconds
 _STARVED = 4  # periods late before a tick counts as a gap
+_FRESH_EVERY = 10
+"""Of so many turns through all members, one is over new connections: users come and go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,12 +133,13 @@ class Prober:
         return "its parent is gone" if os.getppid() != self._parent else None
 
     def _start_operation(self, now: float) -> None:
+        turn = self._number // (2 * len(self._members))
         operation = self._next_operation(now)
         if len(self._tasks) >= self._config.max_in_flight:
             full = replace(operation, outcome=Outcome.FAILED, error="not sent: too many operations in flight")
             self._note(full)
             return
-        task = asyncio.get_running_loop().create_task(self._operate(operation))
+        task = asyncio.get_running_loop().create_task(self._operate(operation, fresh=turn % _FRESH_EVERY == 0))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -165,25 +168,30 @@ class Prober:
         latest = self._random.random() < 0.5
         return self._acknowledged[-1] if latest else self._random.choice(self._acknowledged)
 
-    async def _operate(self, operation: Operation) -> None:
+    async def _operate(self, operation: Operation, *, fresh: bool) -> None:
         pool = self._pools[operation.member]
         connection: Connection | None = None
         # What it is if it goes wrong now: a write that is on its way may still happen.
         outcome, value, error = Outcome.FAILED, operation.value, None
         try:
             async with asyncio.timeout_at(operation.start + self._config.client.timeout):
-                connection = await pool.take()
+                connection = await (pool.fresh() if fresh else pool.take())
                 outcome = Outcome.UNKNOWN if operation.op == "write" else Outcome.FAILED
                 path, body = _request(operation)
                 status, answer = await connection.post(path, body)
             value, outcome, error = _judge(operation, status, answer, outcome)
-            pool.give_back(connection)
+            if fresh:
+                connection.close()
+            else:
+                pool.give_back(connection)
         except TimeoutError:
             error = "timed out"
             pool.failed(connection)
         except (OSError, h11.ProtocolError, ValueError, KeyError) as caught:
             error = f"{type(caught).__name__}: {caught}"
             pool.failed(connection)
+        if error is not None and fresh:
+            error = f"over a new connection: {error}"
         self._note(replace(operation, end=time.monotonic(), outcome=outcome, value=value, error=error))
 
     def _note(self, operation: Operation) -> None:

@@ -28,9 +28,15 @@ class Connection:
         self._state = h11.Connection(h11.CLIENT)
 
     @classmethod
-    async def open(cls, host: str, port: int, context: ssl.SSLContext) -> Self:
-        """Connect; raises OSError."""
-        reader, writer = await asyncio.open_connection(host, port, ssl=context)
+    async def open(
+        cls, host: str, port: int, context: ssl.SSLContext | None, *, server_name: str | None = None
+    ) -> Self:
+        """Connect, without TLS if there is no `context`; the certificate must be for `server_name`, by default `host`.
+
+        Raises OSError.
+        """
+        named = (server_name or host) if context is not None else None
+        reader, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=named)
         return cls(reader, writer, host)
 
     @property
@@ -46,7 +52,16 @@ class Connection:
             ("Content-Length", str(len(body))),
         ]
         request = h11.Request(method="POST", target=path, headers=headers)
-        for event in (request, h11.Data(data=body), h11.EndOfMessage()):
+        return await self._asked(request, h11.Data(data=body), h11.EndOfMessage())
+
+    async def get(self, path: str) -> tuple[int, bytes]:
+        """Ask for a path and return the answer's status and body; raises OSError, h11.ProtocolError."""
+        return await self._asked(
+            h11.Request(method="GET", target=path, headers=[("Host", self._host)]), h11.EndOfMessage()
+        )
+
+    async def _asked(self, *events: h11.Event) -> tuple[int, bytes]:
+        for event in events:
             self._writer.write(self._state.send(event) or b"")
         await self._writer.drain()
         answer = await self._answer()
@@ -77,11 +92,12 @@ class Connection:
 class Pool:
     """The connections to one server. After a failure every idle one is dropped: they share its fate."""
 
-    def __init__(self, url: str, context: ssl.SSLContext) -> None:
+    def __init__(self, url: str, context: ssl.SSLContext | None, *, server_name: str | None = None) -> None:
         parts = urlsplit(url)
         if parts.hostname is None or parts.port is None:
             raise ValueError(f"no host and port in {url!r}")
         self._host, self._port, self._context = parts.hostname, parts.port, context
+        self._server_name = server_name
         self._idle: list[Connection] = []
 
     async def take(self) -> Connection:
@@ -91,7 +107,11 @@ class Pool:
             if connection.usable:
                 return connection
             connection.close()
-        return await Connection.open(self._host, self._port, self._context)
+        return await self.fresh()
+
+    async def fresh(self) -> Connection:
+        """Lend a new connection; raises OSError."""
+        return await Connection.open(self._host, self._port, self._context, server_name=self._server_name)
 
     def give_back(self, connection: Connection) -> None:
         """Take back a connection after an answer."""

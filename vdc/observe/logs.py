@@ -41,13 +41,18 @@ class Logs:
 
     def since(self) -> list[Event]:
         """Return what was said since then, in order of time; a line that is not complete is left out."""
+        return self.read()[0]
+
+    def read(self) -> tuple[list[Event], Logs]:
+        """Return what was said since then, as above, and the logs as far as they were read now."""
         offset = time.time() - time.monotonic()
         events: list[Event] = []
+        sizes: dict[Path, int] = {}
         for path in _paths(self.run_directory):
-            lines = _added(path, self.sizes.get(path, 0))
+            lines, sizes[path] = _added(path, self.sizes.get(path, 0))
             reader = console_events if path.parent.name == "consoles" else bird_events
             events += reader(lines, path.stem, offset)
-        return sorted(events, key=lambda event: event.time)
+        return sorted(events, key=lambda event: event.time), Logs(self.run_directory, sizes)
 
 
 def console_events(lines: Iterable[str], server: str, offset: float) -> Iterator[Event]:
@@ -90,12 +95,13 @@ def _paths(run_directory: Path) -> list[Path]:
     return sorted([*run_directory.glob("consoles/*.log"), *run_directory.glob("bird/*.log")])
 
 
-def _added(path: Path, size: int) -> list[str]:
+def _added(path: Path, size: int) -> tuple[list[str], int]:
+    """Return the whole lines that a log gained since it was `size` bytes long, and up to where they are."""
     with path.open("rb") as file:
         now = file.seek(0, 2)
-        file.seek(size if size <= now else 0)  # one that is shorter was begun anew
-        whole, _, _torn = file.read().rpartition(b"\n")
-    return whole.decode(errors="replace").splitlines()
+        start = file.seek(size if size <= now else 0)  # one that is shorter was begun anew
+        whole, end, _torn = file.read().rpartition(b"\n")
+    return whole.decode(errors="replace").splitlines(), start + len(whole) + len(end)
 
 
 def _moment(stamp: str) -> float | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Protocol, Self
 
 from vdc.history import Event
 
@@ -92,3 +93,26 @@ class Gap:
         if event.kind != "gap":
             raise ValueError(f"not a gap but {event.kind!r}")
         return cls(end=event.time, seconds=event.data["seconds"])
+
+
+class Stretch(Protocol):
+    """Anything that lasted from `start` to `end`, in monotonic seconds."""
+
+    @property
+    def start(self) -> float:
+        """When it began."""
+
+    @property
+    def end(self) -> float:
+        """When it ended."""
+
+
+def blind_seconds(stretch: Stretch, gaps: Iterable[Gap]) -> float:
+    """Return for how much of a stretch nobody looked; gaps that overlap count once."""
+    covered, reached = 0.0, stretch.start
+    for gap in sorted(gaps, key=lambda gap: gap.start):
+        begin, finish = max(gap.start, reached), min(gap.end, stretch.end)
+        if finish > begin:
+            covered += finish - begin
+            reached = finish
+    return covered

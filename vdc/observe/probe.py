@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess  # noqa: TID251 - the types only; vdc.shell starts the process
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
+from typing import IO
 
 from vdc.cluster.api import Cluster, SpeaksEtcd
+from vdc.cluster.clients import client_of
 from vdc.cluster.etcd import serving_deadline
 from vdc.cluster.etcd_client import ClientConfig
-from vdc.errors import ClusterError, VdcError
+from vdc.cluster.kubernetes.api import KubernetesCluster, Pod
+from vdc.datacenter.api import DataCenter
+from vdc.errors import ClusterError
 from vdc.history import Event
 from vdc.observe.etcd_probe import ProbeConfig
+from vdc.observe.flow_watch import FlowWatch, flows
+from vdc.observe.kubernetes_ways import targets, ways_to
 from vdc.observe.ops import Gap, Operation
+from vdc.observe.request_watch import requests
+from vdc.observe.sampler import DURATION, ProbeError, Process, Sampler, Tail, sampler
 from vdc.wait import NotYet, wait_for
 
 PERIOD = 0.05
-"""Seconds from one sample to the next."""
+"""Seconds from one sample of etcd to the next, where guests are emulated."""
 
-DURATION = 3600.0
-"""Seconds. A probe that nobody stops stops by itself."""
-
-
-class ProbeError(VdcError):
-    """The probe itself failed: nothing can be said of the cluster."""
+SHORTEST_PERIOD = 0.01
+"""The same where they are so fast that it costs them little."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,10 +55,20 @@ class Watch:
 class Probe:
     """Starts probes. Stateless; the pytest plugin offers one as the fixture `probe`."""
 
+    def flows(self, dc: DataCenter, *, racks: Collection[int] | None = None) -> AbstractContextManager[FlowWatch]:
+        """Have numbered packets go between racks and clients outside for the body: see `vdc.observe.flow_watch`."""
+        return flows(dc, racks=racks)
+
+    def kubernetes(self, kubernetes: KubernetesCluster, pods: Sequence[Pod]) -> AbstractContextManager[FlowWatch]:
+        """Ask over all ways to a Kubernetes for the body, from its client outside: see `kubernetes_ways`."""
+        asked = targets(kubernetes, ways_to(kubernetes, pods))
+        return requests(kubernetes.dc, client_of(kubernetes.dc), asked)
+
     @contextmanager
-    def etcd(self, cluster: Cluster, *, period: float = PERIOD, duration: float = DURATION) -> Iterator[Watch]:
+    def etcd(self, cluster: Cluster, *, period: float | None = None, duration: float = DURATION) -> Iterator[Watch]:
         """Sample `cluster` from its external client for the time of the body, from the first acknowledged
-        write on, but for `duration` seconds at most: a body that lasts longer is an error.
+        write on, but for `duration` seconds at most: a body that lasts longer is an error. A sample comes every
+        `period`, by default as often as servers of this host bear.
 
         After a body that ended well, everything the probe wrote is read back through every member.
 
@@ -74,12 +86,13 @@ class Probe:
         directory.mkdir(parents=True, exist_ok=True)
         stem = directory / prefix.rpartition("/")[2]
         history = cluster.dc.recorder.path
-        config = replace(_config(cluster, prefix, history, period), duration=duration)
+        often = min(PERIOD, max(SHORTEST_PERIOD, PERIOD * cluster.dc.slowness)) if period is None else period
+        config = replace(_config(cluster, prefix, history, often), duration=duration)
         config.save(stem.with_suffix(".json"))
-        tail = _Tail(history)
+        tail = Tail(history)
         with _running(cluster, stem) as process:
             wait_for(
-                lambda: _first_write(tail, config.source, process, stem),
+                lambda: _first_write(tail, config.source, process),
                 what="the probe's first acknowledged write",
                 timeout=serving_deadline(cluster.dc.slowness),
             )
@@ -89,29 +102,10 @@ class Probe:
             finally:
                 watch.ended = time.monotonic()
                 try:
-                    _stop(process, stem, patience=config.client.timeout + 30.0)
+                    process.stop(patience=config.client.timeout + 30.0)
                 finally:
                     _fill(watch, tail.read(), config.source)
         watch.final = {member: _read_back(cluster, prefix, member) for member in cluster.members}
-
-
-class _Tail:
-    """The events appended to a history file since this was made."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = path.stat().st_size if path.exists() else 0
-        self._events: list[Event] = []
-
-    def read(self) -> list[Event]:
-        """Return all of them so far."""
-        if self._path.exists():
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                whole, newline, _torn = file.read().rpartition(b"\n")
-            self._offset += len(whole) + len(newline)
-            self._events += [Event.from_line(line.decode()) for line in whole.splitlines()]
-        return self._events
 
 
 def _config(cluster: SpeaksEtcd, prefix: str, history: Path, period: float) -> ProbeConfig:
@@ -128,40 +122,22 @@ def _config(cluster: SpeaksEtcd, prefix: str, history: Path, period: float) -> P
 
 
 @contextmanager
-def _running(cluster: SpeaksEtcd, stem: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _running(cluster: SpeaksEtcd, stem: Path) -> Iterator[Sampler]:
     argv = [sys.executable, "-m", "vdc.observe.etcd_probe", str(stem.with_suffix(".json"))]
-    with stem.with_suffix(".log").open("ab") as log:
-        process = cluster.client.start(argv, output=log)
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
+
+    def start(output: IO[bytes]) -> Process:
+        return cluster.client.start(argv, output=output)
+
+    with sampler(stem.with_suffix(".log"), start) as process:
+        yield process
 
 
-def _first_write(tail: _Tail, source: str, process: subprocess.Popen[bytes], stem: Path) -> None:
-    if process.poll() is not None:
-        raise ProbeError(f"the probe died: {_log(stem)}")
+def _first_write(tail: Tail, source: str, process: Sampler) -> None:
+    process.expect_alive()
     operations = [Operation.from_event(event) for event in tail.read() if _is_op(event, source)]
     if not any(operation.op == "write" and operation.ok for operation in operations):
         last = operations[-1].error if operations else "no sample yet"
         raise NotYet(f"{len(operations)} operations, none of them an acknowledged write; last: {last}")
-
-
-def _stop(process: subprocess.Popen[bytes], stem: Path, *, patience: float) -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        status = process.wait(patience)
-    except subprocess.TimeoutExpired as error:
-        raise ProbeError(f"the probe did not end within {patience:.0f} s: {_log(stem)}") from error
-    if status != 0:
-        raise ProbeError(f"the probe died with status {status}: {_log(stem)}")
-
-
-def _log(stem: Path) -> str:
-    text = stem.with_suffix(".log").read_text(encoding="utf-8", errors="replace")
-    return text[-2000:] or "(it said nothing)"
 
 
 def _is_op(event: Event, source: str) -> bool:
@@ -187,3 +163,6 @@ def _read_back(cluster: SpeaksEtcd, prefix: str, member: str) -> Mapping[str, st
         timeout=serving_deadline(cluster.dc.slowness),
         interval=0.5,
     )
+
+
+__all__ = ["Probe", "ProbeError", "Watch"]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from math import inf
 from typing import Protocol
 
 from vdc.cluster.api import Cluster
+from vdc.cluster.kubernetes.api import KubernetesCluster, Pod
+from vdc.datacenter.api import DataCenter
 from vdc.observe.checkers import judge, longest_outage, no_write_lost
+from vdc.observe.flow_watch import FlowWatch
 from vdc.observe.probe import Watch
 
 
@@ -16,6 +20,12 @@ class Prober(Protocol):
 
     def etcd(self, cluster: Cluster) -> AbstractContextManager[Watch]:
         """Write to and read from the cluster in the background for the time of the body."""
+
+    def flows(self, dc: DataCenter, *, racks: Collection[int] | None = None) -> AbstractContextManager[FlowWatch]:
+        """Have numbered packets go between racks, and to and from clients outside, for the time of the body."""
+
+    def kubernetes(self, kubernetes: KubernetesCluster, pods: Sequence[Pod]) -> AbstractContextManager[FlowWatch]:
+        """Ask over all ways to a Kubernetes whose pods are these, those of `web`, for the time of the body."""
 
 
 def judge_service(watch: Watch, *, longest: float | None) -> None:

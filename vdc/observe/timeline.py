@@ -14,15 +14,25 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from vdc.history import Event
-from vdc.observe.attribution import attributed
+from vdc.observe.attribution import attributed, caused
+from vdc.observe.ledger import PathOutage, outage_of
 from vdc.observe.ops import Operation
 
 SHORTEST_OUTAGE: Final = 0.1
 """Seconds. What is shorter is not drawn as an outage."""
 
+AMISS: Final = 0.5
+"""Seconds by which a guest's clock may differ from the host's: half of what etcd's members may differ by (1 s)."""
+
+_ERROR: Final = 3  # of syslog(3)
+_WORTH_TELLING: Final = 0.05  # seconds
+
 _PERIODS: Final = 2.5  # of the samples, which an outage must be longer than
 
-Lane = Literal["scenario", "step", "fault", "power", "outage", "gap", "session", "console", "note"]
+Lane = Literal[
+    "scenario", "step", "fault", "power", "machine", "outage", "gap", "session", "console", "journal", "cluster",
+    "clock", "note",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +93,7 @@ def timeline(events: Iterable[Event]) -> TimeLine:
     disturbances = [event for event in ordered if event.kind in {"step", "fault", "power"}]
     for source, samples in operations.items():
         reader.found += _outages(source, samples, disturbances)
+    reader.found += _flow_outages(ordered, disturbances)
     start = ordered[0].time if ordered else 0.0
     latest = max((entry.end for entry in reader.found), default=start)
     end = max(latest, ordered[-1].time if ordered else start)
@@ -164,6 +175,30 @@ class _Reader:
         rule = event.data.get("rule", "")
         self._instant(event, "console", rule or "says", text=event.data["line"], state="bad" if rule else "")
 
+    def machine(self, event: Event) -> None:
+        """The hypervisor says something of a guest."""
+        self._told(event, "machine", event.data["name"], bad=bool(event.data.get("bad")))
+
+    def journal(self, event: Event) -> None:
+        """A guest's journal says something."""
+        self._told(event, "journal", event.data["who"], bad=int(event.data["priority"]) <= _ERROR)
+
+    def cluster(self, event: Event) -> None:
+        """The cluster says something."""
+        self._told(event, "cluster", event.data["name"], bad=bool(event.data.get("bad")))
+
+    def offset(self, event: Event) -> None:
+        """How a guest's clock stands was measured."""
+        seconds, uncertainty = event.data["seconds"], event.data["uncertainty"]
+        told = f"{seconds * 1000:+.0f} ± {uncertainty * 1000:.0f} ms to the host's"
+        self._instant(event, "clock", "clock", text=told, state="bad" if abs(seconds) - uncertainty > AMISS else "")
+
+    def _told(self, event: Event, lane: Lane, name: str, *, bad: bool) -> None:
+        uncertainty = float(event.data.get("uncertainty", 0.0))
+        place = f" (± {uncertainty:.2g} s)" if uncertainty >= _WORTH_TELLING else ""
+        text = f"{event.data.get('text', '')}{place}".strip()
+        self._instant(event, lane, name, text=text, state="bad" if bad else "")
+
     def note(self, event: Event) -> None:
         """Anything else that somebody noted."""
         self._instant(event, "note", ", ".join(event.data) or "note", text=str(event.data))
@@ -199,6 +234,10 @@ _READERS: Final[Mapping[str, Callable[[_Reader, Event], None]]] = MappingProxyTy
         "gap": _Reader.gap,
         "session": _Reader.session,
         "console": _Reader.console,
+        "machine": _Reader.machine,
+        "journal": _Reader.journal,
+        "cluster": _Reader.cluster,
+        "offset": _Reader.offset,
         "note": _Reader.note,
     }
 )
@@ -216,6 +255,15 @@ def _outages(source: str, samples: list[Operation], disturbances: list[Event]) -
             state="bad",
             text=f"no {outage.op} for {outage.seconds:.2f} s",
         )
+
+
+def _flow_outages(events: Iterable[Event], disturbances: list[Event]) -> Iterator[Entry]:
+    flows = ((event.data["flow"], outage_of(event)) for event in events if event.kind == "outage")
+    for path, cause in caused((PathOutage(name, outage) for name, outage in flows), disturbances):
+        if path.outage.seconds >= SHORTEST_OUTAGE:
+            yield Entry(
+                start=path.start, end=path.end, lane="outage", source=path.flow, name=cause, state="bad", text=str(path)
+            )
 
 
 def _period(samples: list[Operation]) -> float:
