@@ -16,6 +16,7 @@ SUITE ?= $(SUITES_$(CLUSTER))
 DEPLOYER ?= $(if $(filter-out file,$(origin CLUSTER)),$(CLUSTER))
 WORKERS ?=
 NO_CHECKPOINT ?=
+NIGHTLY ?=
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -33,7 +34,8 @@ help: ## list the targets
 	@echo
 	@echo "Options: CLUSTER=etcd|kubernetes|script chooses what is deployed, and with it the defaults of the others:"
 	@echo "  TOPOLOGY=$(TOPOLOGY) NAME=$(NAME) SUITE=\"standard reboot fault upgrade\" (default: all; of kubernetes: standard)"
-	@echo "  WORKERS=2 runs scenarios on two data centres at once (auto: on as many as fit); NO_CHECKPOINT=1 does all from cold"
+	@echo "  WORKERS=2 runs scenarios on two data centres at once (auto: on as many as fit); NO_CHECKPOINT=1 does all from cold;"
+	@echo "  NIGHTLY=1 also those scenarios that take longer than a verdict before a merge may"
 	@echo "To add a fault, a scenario, a device kind, a deployer or a topology: CONTRIBUTING.md"
 
 .PHONY: setup
@@ -43,7 +45,8 @@ setup: ## install packages and .venv; a second call does nothing (root)
 .PHONY: dctest
 dctest: setup ## the main job: build TOPOLOGY, deploy CLUSTER, run the scenarios, print the verdict (root)
 	@$(BIN)/vdc test $(TOPOLOGY) --name $(NAME) $(foreach suite,$(SUITE),--suite $(suite)) \
-		$(if $(DEPLOYER),--deployer $(DEPLOYER)) $(if $(WORKERS),-n $(WORKERS)) $(if $(NO_CHECKPOINT),--no-checkpoint)
+		$(if $(DEPLOYER),--deployer $(DEPLOYER)) $(if $(WORKERS),-n $(WORKERS)) $(if $(NO_CHECKPOINT),--no-checkpoint) \
+		$(if $(NIGHTLY),--nightly)
 
 .PHONY: test
 test: setup check unit ## all tests: check, unit, lying twins, then the real kernel (root)
@@ -73,6 +76,10 @@ type: $(BIN)/vdc ## mypy --strict
 unit: $(BIN)/vdc ## unit and golden tests, without root, in about a minute
 	@$(HANDING_BACK) $(PYTEST) -n auto --dist loadfile tests --ignore tests/host --ignore tests/scenarios \
 		--junitxml=$(REPORTS)/unit.xml
+
+.PHONY: soak
+soak: setup ## the faults of a fabric without servers, N times (100): no flake, no leftover; 2 hours (root)
+	@$(BIN)/vdc test topologies/fabric.yml --name soak --suite fault --nightly --repeat $(or $(N),100)
 
 .PHONY: bench
 bench: setup ## how fast it all is, beside what it must be; 10 minutes, alone on the host (root)

@@ -21,7 +21,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"datacenter"}),
     frozenset({"cluster"}),
     frozenset({"faults", "observe"}),
-    frozenset({"report", "testing"}),
+    frozenset({"report", "testing", "evidence"}),
     frozenset({"pytest_plugin", "cli"}),
 )
 """From the bottom to the top. Parts of one layer don't know each other."""

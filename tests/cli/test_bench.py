@@ -10,9 +10,10 @@ from typing import Any, cast
 
 import pytest
 
+from vdc.cli.bench import faulting, rows
 from vdc.cli.bench import lab as lab_module
-from vdc.cli.bench import rows
 from vdc.cli.bench.clos import bare_script, clos, racks
+from vdc.cli.bench.faulting import Compared, Struck, compared
 from vdc.cli.bench.figures import Figure, Outcome, outcomes_text
 from vdc.cli.bench.lab import (
     Came,
@@ -38,13 +39,14 @@ from vdc.errors import BuildError, InputError
 from vdc.host import images
 from vdc.host.claims import PLAN
 from vdc.model.expand import expand
-from vdc.model.load import parse, read_topology
+from vdc.model.load import load, parse, read_topology
 from vdc.model.topology import Topology
 from vdc.plan.images import IMAGES
 from vdc.plan.plan import PlanContext, make_plan
 from vdc.report import FIRST_SCENARIO, FROM_CHECKPOINT, STANDARD_SUITE, RunResult, render_summary
 from vdc.settings import Settings
 from vdc.steps import Steps
+from vdc.testing import FakeDataCenter
 from vdc.wait import NotYet
 
 from .conftest import TOPOLOGIES, Vdc
@@ -100,7 +102,7 @@ def test_an_unknown_row_names_those_there_are(vdc: Vdc) -> None:
     said = vdc("bench", "speed", uid=0)
     assert said.status == 2
     assert "no row 'speed'" in said.err
-    assert "there is boot, checkers, dctest, fabric, fork, kubernetes, kubernetes-ha, lean, memory, " in said.err
+    assert "there is boot, checkers, dctest, fabric, faults, fork, kubernetes, kubernetes-ha, lean, " in said.err
     assert "plan, report, restore, save, wiring\n" in said.err
 
 
@@ -197,6 +199,11 @@ class Fake:
         slower = 2 if topology.routing.bfd else 1
         return Came(converged=slower * len(topology.links) / 100, down=0.25, memory=len(topology.routers) << 20)
 
+    def struck(self) -> tuple[Compared, ...]:
+        bare = Struck(inject=0.002, heal=0.004)
+        delayed = Compared("delayed", Struck(inject=0.03, heal=0.04), None)
+        return Compared("cut", Struck(inject=0.001, heal=0.002), bare), delayed
+
     def wired(self, topology: Topology) -> float:
         return len(topology.links) / 1024
 
@@ -236,6 +243,10 @@ class Fake:
             [(160.0, None, None, None), (1016 / 1024, None, 24.0, None), (0.25, None, None, None)],
         ),
         ("report", [(4.0, None, 10.0, None), (20.0, None, None, None), (0.5, None, 2.0, None)]),
+        (
+            "faults",
+            [(1.0, 2.0, 50.0, None), (2.0, 4.0, 50.0, None), (30.0, None, 50.0, None), (40.0, None, 50.0, None)],
+        ),
         ("boot", [(1.5, None, 2.0, None), (9.0, 90.0, None, 5.0), (9.0, 180.0, None, 10.0)]),
         ("memory", [(100.0, 400.0, None, 1 / 0.6)]),
         ("lean", [(5.0, 20.0, None, 2.0)]),
@@ -250,6 +261,20 @@ class Fake:
 def test_a_row_compares_what_it_says(row: str, expected: list[tuple[float | None, ...]]) -> None:
     figures = list(ROWS[row].measure(cast(Lab, Fake())))
     assert [(each.ours, each.against, each.most, each.times) for each in figures] == expected
+
+
+def test_faults_of_cables_are_timed_and_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dc = FakeDataCenter(expand(load(TOPOLOGIES / "fabric.yml")), tmp_path)
+    argvs: list[list[str]] = []
+    monkeypatch.setattr(faulting, "run", lambda argv, **_: argvs.append(argv))
+    found = list(compared(dc))
+    assert [each.bare is not None for each in found] == [True, True, False, False]
+    assert all(0 <= seconds < 1 for each in found for seconds in each.ours)
+    assert not dc.world.cut
+    assert dc.leftovers() == ()
+    downs, ups = (sum(argv[-1] == state for argv in argvs) for state in ("down", "up"))
+    assert downs == ups == faulting.TIMES
+    assert sum("nft" in argv for argv in argvs) == 4 * faulting.TIMES, "at both ends, there and back"
 
 
 def test_the_durations_of_a_run_are_found_in_its_summary() -> None:

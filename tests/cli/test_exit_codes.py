@@ -29,6 +29,7 @@ SMALL = str(TOPOLOGIES / "small.yml")
 NEED_ROOT = [
     ("up", SMALL),
     ("status",),
+    ("list",),
     ("down", "n"),
     ("gc",),
     ("exec", "n", "s", "--", "true"),
@@ -36,6 +37,9 @@ NEED_ROOT = [
     ("ssh", "n", "s"),
     ("logs", "n"),
     ("power", "n", "s", "off"),
+    ("extend", "n", "30m"),
+    ("resume", "n"),
+    ("bundle", "n"),
     ("test", SMALL),
     ("bench",),
     ("images", "build"),
@@ -61,6 +65,9 @@ def test_what_touches_the_host_says_that_it_needs_root_and_touches_nothing(
         ("exec", "n", "s", "--", "true"),
         ("logs", "n"),
         ("power", "n", "s", "on"),
+        ("extend", "n", "30m"),
+        ("resume", "n"),
+        ("bundle", "n"),
     ],
     ids=" ".join,
 )

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import pytest
 
-from vdc.faults.catalogue import KINDS
+from vdc.errors import DirtyError
+from vdc.faults.kinds import KINDS
+from vdc.history import Event, read
+from vdc.model.expand import expand
+from vdc.model.load import load
+from vdc.observe.flow_watch import FlowSeen, FlowWatch
+from vdc.observe.ledger import FlowOutage
+from vdc.testing import FakeDataCenter
 
-from .conftest import Vdc
+from .conftest import TOPOLOGIES, Vdc
+
+RESTLESS = TOPOLOGIES.with_name("scenarios") / "schedules" / "restless.yml"
 
 
 def test_every_kind_is_listed_with_what_it_takes_and_needs(vdc: Vdc) -> None:
@@ -19,7 +32,12 @@ def test_every_kind_is_listed_with_what_it_takes_and_needs(vdc: Vdc) -> None:
 
 @pytest.mark.parametrize(
     "argv",
-    [("run", "n", "link-cut", "device=a"), ("heal", "n"), ("replay", "n", "history.jsonl")],
+    [
+        ("run", "n", "link-cut", "device=a"),
+        ("heal", "n"),
+        ("replay", "n", "history.jsonl"),
+        ("schedule", str(RESTLESS)),
+    ],
     ids=lambda argv: argv[0],
 )
 def test_a_fault_needs_root(vdc: Vdc, argv: tuple[str, ...]) -> None:
@@ -36,6 +54,9 @@ def test_a_fault_needs_root(vdc: Vdc, argv: tuple[str, ...]) -> None:
         (("run", "n", "link-cut", "--for", "0s"), "--for 0s: a fault lasts longer than that"),
         (("replay", "n", "nowhere.jsonl"), "nowhere.jsonl tells of no fault that bit"),
         (("heal", "n"), "no data centre 'n'"),
+        (("schedule", "nowhere.yml"), "nowhere.yml:1:1: topology: no such file or directory"),
+        (("schedule", str(RESTLESS)), "which data centre?\n  hint: --dc NAME; there is none"),
+        (("schedule", str(RESTLESS), "--dc", "n"), "no data centre 'n'"),
     ],
 )
 def test_what_cannot_be_is_refused(vdc: Vdc, argv: tuple[str, ...], why: str) -> None:
@@ -48,7 +69,98 @@ def test_what_nobody_holds_any_more_is_healed_first(vdc: Vdc, monkeypatch: pytes
     monkeypatch.setattr("vdc.datacenter.lifecycle.attach", lambda *_: None)
     monkeypatch.setattr("vdc.cli.fault.expect_up", lambda _: None)
     monkeypatch.setattr("vdc.faults.lease.heal_orphans", lambda _: ("spine0 off",))
-    monkeypatch.setattr("vdc.cli.fault._chooser", lambda *_: lambda _, text: (text,))
+    monkeypatch.setattr("vdc.cli.fault.chooser", lambda *_: lambda _, text: (text,))
     said = vdc("fault", "run", "n", "nonsense", uid=0)
     assert said.out == "healed, since nobody holds it any more: spine0 off\n"
     assert "no fault 'nonsense'" in said.err
+
+
+@pytest.fixture
+def dc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDataCenter:
+    """A data centre in memory, which is the one that is up; its flows see no outage."""
+    made = FakeDataCenter(expand(load(TOPOLOGIES / "fabric.yml")), tmp_path)
+
+    @contextmanager
+    def flows(dc: FakeDataCenter) -> Iterator[FlowWatch]:
+        watch = FlowWatch(started=0.0)
+        before = len(list(read(dc.recorder.path)))
+        yield watch
+        both = {"rack1-tor0 spine0 unplugged", "rack1-tor0 spine1 unplugged"}
+        events = list(read(dc.recorder.path))[before:]
+        lost = 9.0 if both <= {each.data["name"] for each in events if _injected(each)} else 0.0
+        outages = (FlowOutage(start=0.0, end=lost, lost=9),) if lost else ()
+        watch.ended = watch.latest = 10.0
+        ends = ("external", "rack1-tor0")
+        watch.flows = (FlowSeen(name="external → rack1-tor0 udp", ends=ends, lane="x", sent=9, outages=outages),)
+
+    monkeypatch.setattr("vdc.datacenter.lifecycle.instances", lambda _: ("only",))
+    monkeypatch.setattr("vdc.datacenter.lifecycle.attach", lambda *_: made)
+    monkeypatch.setattr("vdc.cli.schedule.expect_up", lambda _: None)
+    monkeypatch.setattr("vdc.observe.flow_watch.flows", flows)
+    return made
+
+
+def _injected(event: Event) -> bool:
+    return event.kind == "fault" and event.data["phase"] == "inject"
+
+
+SCHEDULE = """faults:
+  - {fault: routers-off, with: {routers: rack0-tor0}, at: 1s, for: 8s}
+  - {fault: link-cut, with: {device: rack1-tor0, interface: spine0}, at: 2s, for: 8s}
+  - {fault: link-cut, with: {device: one(rack(2)), interface: spine0}, at: 0s..4s, for: 8s}
+  - {fault: link-cut, with: {device: rack1-tor0, interface: spine1}, at: 3s, for: 8s}
+expect: {outage: 2s}
+"""
+
+
+def test_a_schedule_is_drawn_printed_and_run(vdc: Vdc, dc: FakeDataCenter, tmp_path: Path) -> None:
+    file = tmp_path / "it.yml"
+    file.write_text(SCHEDULE.replace("rack1-tor0, interface: spine1", "rack1-tor1, interface: spine1"))
+    dry = vdc("fault", "schedule", str(file), "--seed", "3", "--dry-run", uid=0)
+    assert dry.status == 0
+    assert dry.out.startswith("# it.yml with seed 3\n")
+    assert len(read_text_faults(dry.out)) == 4
+    assert not dc.recorder.path.exists() or not any(map(_injected, read(dc.recorder.path)))
+    done = vdc("fault", "schedule", str(file), "--seed", "3", uid=0)
+    assert done.status == 0, done.err
+    assert done.out.splitlines()[0] == "seed 3: 4 faults"
+    assert done.out.splitlines()[-2:] == ["longest outage between racks and clients: 0.00 s", "all holds"]
+
+
+def read_text_faults(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("- fault: ")]
+
+
+def test_a_schedule_that_fails_is_told_and_shrunk(vdc: Vdc, dc: FakeDataCenter, tmp_path: Path) -> None:
+    file = tmp_path / "it.yml"
+    file.write_text(SCHEDULE)
+    failed = vdc("fault", "schedule", str(file), "--seed", "3", uid=0)
+    assert failed.status == 1
+    assert "longest_flow_outage: invalid: external → rack1-tor0 udp" in failed.err
+    assert "--shrink finds a smallest part" in failed.err
+    shrunk = vdc("fault", "schedule", str(file), "--seed", "3", "--shrink", uid=0)
+    assert shrunk.status == 1
+    least = tmp_path / "it.smallest.yml"
+    assert f"2 of its 4 faults are enough: {least}" in shrunk.err
+    text = least.read_text()
+    assert text.startswith("# a smallest part of it.yml, with seed 3, that fails: longest_flow_outage: invalid")
+    assert len(read_text_faults(text)) == 2
+    assert text.count("device: rack1-tor0") == 2
+    assert text.count("for: 1s") == 2
+    assert dc.leftovers() == ()
+
+
+def test_where_nothing_more_can_be_tried_the_smallest_so_far_is_written(
+    vdc: Vdc, dc: FakeDataCenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "it.yml"
+    file.write_text(SCHEDULE)
+    monkeypatch.setattr("vdc.cli.schedule.Attempt.make_whole", _refuse)
+    shrunk = vdc("fault", "schedule", str(file), "--seed", "3", "--shrink", uid=0)
+    assert shrunk.status == 1
+    assert "stopped: fabric is dirty: gone" in shrunk.out
+    assert "4 of its 4 faults are enough" in shrunk.err
+
+
+def _refuse(_: object) -> None:
+    raise DirtyError("fabric is dirty: gone")

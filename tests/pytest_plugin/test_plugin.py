@@ -140,15 +140,29 @@ def test_on_a_machine_of_github_the_line_that_failed_is_annotated(project: Path)
     assert "::error" not in _pytest(project, text, GITHUB_ACTIONS="").stdout
 
 
-def test_a_failing_scenario_leaves_its_artifacts_and_a_failed_verdict(project: Path) -> None:
-    done = _pytest(project, "def test_bad(dc):\n    dc.servers['rack1-cs0'].power_off()\n    assert not 'this'\n")
+def test_a_failing_scenario_leaves_its_evidence_and_a_failed_verdict(project: Path) -> None:
+    text = "def test_bad(dc):\n    dc.servers['rack1-cs0'].power_off()\n    assert not 'this'\n"
+    done = _pytest(project, text, "--junitxml=junit.xml")
     assert done.status == 1
     assert "FAILED: 1 failed of 1" in done.stdout
     (folder,) = (project / "report" / "artifacts").iterdir()
     index = (folder / "index.txt").read_text()
-    assert "bird-spine0.txt: " in index
-    assert "journal-rack0-cs0.txt: 0 bytes" in index
-    assert "journal-rack1-cs0.txt: not gathered: rack1-cs0 is off" in index
+    assert "bird/spine0.txt: " in index
+    assert "journals/rack0-cs0.txt: 0 bytes" in index
+    assert "*/rack1-cs0.txt: not gathered: rack1-cs0 is off" in index
+    assert "\ntest: test_it.py::test_bad\nattempt: 1\n" in index
+    bundle = f"artifacts/{folder.name}/{folder.name}.tar.gz"
+    assert (project / "report" / bundle).stat().st_size > 0
+    assert f"evidence: {project / 'report' / bundle}" in done.stdout
+    assert f'<a href="{bundle}">' in (project / "report" / REPORT).read_text()
+    assert f"evidence: `{bundle}`" in (project / "report" / "summary.md").read_text()
+    assert {each.get("value") for each in ET.parse(project / "junit.xml").getroot().iter("property")} >= {bundle}
+
+
+def test_a_scenario_that_passes_leaves_no_evidence(project: Path) -> None:
+    done = _pytest(project, "def test_good(dc):\n    pass\n")
+    assert "evidence:" not in done.stdout
+    assert not (project / "report" / "artifacts").exists()
 
 
 def test_what_explains_a_failure_under_a_fault_is_gathered_before_it_is_healed(project: Path) -> None:
@@ -160,8 +174,8 @@ def test_what_explains_a_failure_under_a_fault_is_gathered_before_it_is_healed(p
     assert done.status == 1
     (folder,) = (project / "report" / "artifacts").iterdir()
     index = (folder / "index.txt").read_text()
-    assert "journal-rack1-cs0.txt: not gathered: waited" in index
-    assert "journal-rack1-cs0.txt: not gathered" in done.stdout
+    assert "*/rack1-cs0.txt: not gathered: waited" in index
+    assert "*/rack1-cs0.txt: not gathered" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
+from random import Random
 from types import MappingProxyType
 from typing import Any
 
@@ -26,7 +27,7 @@ from vdc.observe.idle import quiet
 from vdc.testing import FakeCluster, FakeDataCenter, FakeKubernetes, FakeProbe, Lie
 
 ROOT = Path(__file__).parents[2]
-FIXTURES = frozenset({"dc", "cluster", "kubernetes", "quiet", "probe", "inject"})
+FIXTURES = frozenset({"dc", "cluster", "kubernetes", "quiet", "probe", "inject", "dice"})
 
 Scenario = Callable[..., None]
 Row = Mapping[Lie, str]
@@ -37,6 +38,14 @@ _UNDER_PROBE: Row = MappingProxyType(
         Lie.SLOW_FAILOVER: "longest_outage: invalid",
         Lie.NO_SAMPLES: "unknown",
         Lie.SAMPLES_STOP: "longest_outage: unknown",
+    }
+)
+_UNDER_FLOWS: Row = MappingProxyType(
+    {
+        Lie.SLOW_FAILOVER: "longest_flow_outage: invalid",
+        Lie.ONE_WAY_LOST: "longest_flow_outage: invalid",
+        Lie.NO_SAMPLES: "longest_flow_outage: unknown",
+        Lie.SAMPLES_STOP: "longest_flow_outage: unknown",
     }
 )
 _FROM_DARK: Row = MappingProxyType(
@@ -161,6 +170,19 @@ LIES: Mapping[str, Row] = MappingProxyType(
             **_FAULT,
             Lie.NODE_DEAD: "does not answer",
         },
+        "fault/test_kubernetes_users.py::test_the_loss_of_a_spine_is_survived_by_every_way_to_the_cluster": {
+            **_UNDER_FLOWS,
+            **_FAULT,
+            Lie.NODE_DEAD: "longest_flow_outage: invalid",
+        },
+        "fault/test_kubernetes_users.py::test_an_api_server_that_is_stopped_is_missed_only_by_those_who_ask_it_alone": {
+            **_UNDER_FLOWS,
+            **_FAULT,
+        },
+        "fault/test_kubernetes_users.py::test_what_was_acknowledged_on_a_volume_outlives_its_pod": {
+            Lie.VOLUME_LOST: "lost through the volume",
+            Lie.POD_NOT_KILLED: "1 pods of keeper",
+        },
         "reboot/test_reboot.py::test_a_graceful_reboot_of_one_server_goes_unnoticed": {
             **_UNDER_PROBE,
             **_RESTART,
@@ -178,6 +200,65 @@ LIES: Mapping[str, Row] = MappingProxyType(
         "fault/test_fabric_faults.py::test_the_loss_of_one_tor_is_survived": {**_UNDER_PROBE, **_FAULT},
         "fault/test_fabric_faults.py::test_the_loss_of_one_spine_is_survived": {**_UNDER_PROBE, **_FAULT},
         "fault/test_fabric_faults.py::test_a_cut_server_link_is_survived": {**_UNDER_PROBE, **_FAULT},
+        **{
+            f"fault/test_routing_faults.py::{name}": {**_UNDER_PROBE, **_FAULT}
+            for name in (
+                "test_a_spine_whose_routing_daemon_hangs_is_avoided",
+                "test_a_tor_whose_routing_daemon_is_killed_is_avoided",
+                "test_a_session_that_is_shut_is_survived",
+            )
+        },
+        "fault/test_routing_faults.py::test_a_leader_whose_address_is_hijacked_is_replaced": {
+            **_UNDER_PROBE,
+            **_FAULT,
+            Lie.OLD_LEADER_STAYS: "still leads",
+        },
+        **{
+            f"fault/test_disk_faults.py::{name}": row
+            for name, row in {
+                "test_a_power_cut_that_loses_what_was_not_flushed_loses_no_acknowledged_write": {
+                    **_UNDER_PROBE,
+                    **_FAULT,
+                    **_RESTART,
+                },
+                "test_a_member_whose_disk_fails_is_done_without": {**_UNDER_PROBE, **_FAULT, **_RESTART},
+                "test_nobody_waits_for_a_member_whose_disk_is_slow": {**_UNDER_PROBE, **_FAULT},
+            }.items()
+        },
+        **{
+            f"fault/test_power_faults.py::{name}": row
+            for name, row in {
+                "test_a_leader_that_hangs_is_replaced_and_follows_when_it_goes_on": {**_UNDER_PROBE, **_FAULT},
+                "test_the_loss_of_half_a_rack_is_survived": {**_UNDER_PROBE, **_FAULT, **_RESTART},
+                "test_a_site_comes_back_from_dark": {**_FROM_DARK, **_FAULT, **_RESTART},
+            }.items()
+        },
+        **{
+            f"fault/test_path_faults.py::{name}": {**_UNDER_FLOWS, **_FAULT}
+            for name in (
+                "test_a_cut_cable_between_racks_costs_little",
+                "test_a_cable_that_loses_one_direction_is_noticed",
+                "test_a_spine_without_power_costs_little",
+                "test_a_tor_without_power_is_missed_by_nobody_else",
+            )
+        },
+        "fault/test_bare_fabric.py::test_a_fault_of_the_fabric_bites_and_heals": {
+            **_FAULT,
+            Lie.NO_SAMPLES: _UNDER_FLOWS[Lie.NO_SAMPLES],
+        },
+        "fault/test_service_faults.py::test_a_leader_that_hangs_is_replaced": {
+            **_UNDER_PROBE,
+            **_FAULT,
+            Lie.OLD_LEADER_STAYS: "still leads",
+        },
+        "fault/test_service_faults.py::test_a_leader_that_is_killed_comes_back_by_itself": {
+            **_UNDER_PROBE,
+            Lie.FAULT_WITHOUT_EFFECT: "to bite",
+        },
+        "fault/test_service_faults.py::test_a_leader_whose_clock_jumps_an_hour_goes_unnoticed": {
+            **_UNDER_PROBE,
+            **_FAULT,
+        },
         "fault/test_server_faults.py::test_a_crashed_leader_is_replaced": {
             **_UNDER_PROBE,
             **_FAULT,
@@ -326,6 +407,7 @@ def played(
         "kubernetes": cluster,
         "probe": FakeProbe(dc),
         "inject": partial(injected, dc),
+        "dice": Random(1),
     }
     wanted = set(inspect.signature(scenario).parameters) & FIXTURES
     if "quiet" in wanted:

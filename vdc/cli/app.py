@@ -17,6 +17,7 @@ from vdc.cli import (
     imports,
     inventory,
     lifecycle,
+    looking,
     releases,
     report,
     scenarios,
@@ -47,6 +48,7 @@ def build_app() -> typer.Typer:
     app.command("inventory")(inventory.inventory)
     app.command("up")(lifecycle.up)
     app.command("apply")(apply.apply)
+    app.command("list")(lifecycle.list_)
     app.command("status")(lifecycle.status)
     app.command("down")(lifecycle.down)
     app.command("gc")(lifecycle.gc)
@@ -60,6 +62,9 @@ def build_app() -> typer.Typer:
     app.command("ssh", context_settings=_PASSES_OPTIONS_ON)(access.ssh)
     app.command("logs")(access.logs)
     app.command("power")(access.power)
+    app.command("extend")(looking.extend)
+    app.command("resume")(looking.resume)
+    app.command("bundle")(looking.bundle)
     app.command("test")(scenarios.run_scenarios)
     app.command("bench")(bench.bench)
     app.command("doctor")(doctor.doctor)

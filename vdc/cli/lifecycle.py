@@ -1,4 +1,4 @@
-"""`vdc up`, `status`, `down` and `gc`."""
+"""`vdc up`, `list`, `status`, `down` and `gc`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from vdc.cli.context import need_root, pick, steps
 from vdc.cli.topology import File, Json, Name, Sets, read_topology
-from vdc.errors import DirtyError
+from vdc.errors import DirtyError, InputError
 
 if TYPE_CHECKING:
     from vdc.datacenter.live import LiveDataCenter
@@ -31,6 +31,11 @@ Deploy = Annotated[
     bool, typer.Option("--deploy", help="Deploy the cluster that suits the topology, too; if it fails, all goes.")
 ]
 
+Ttl = Annotated[
+    str | None,
+    typer.Option("--ttl", metavar="TIME", help="Take it down after that: 2h, 1h30m. `vdc extend` puts it off."),
+]
+
 
 def up(  # noqa: PLR0913, PLR0917 - an argument for each option
     context: typer.Context,
@@ -39,6 +44,7 @@ def up(  # noqa: PLR0913, PLR0917 - an argument for each option
     retain: Retain = False,
     boot: Boot = None,
     deploy: Deploy = False,
+    ttl: Ttl = None,
     sets: Sets = None,
 ) -> None:
     """Build a data centre and leave it running.
@@ -46,6 +52,7 @@ def up(  # noqa: PLR0913, PLR0917 - an argument for each option
     Returns when every route is in every kernel and every server answers. What failed is rolled back.
     """
     settings = need_root(context)
+    lasts = None if ttl is None else seconds_of(ttl)
     from vdc.datacenter.lifecycle import prepare
     from vdc.datacenter.lifecycle import up as build
 
@@ -56,11 +63,25 @@ def up(  # noqa: PLR0913, PLR0917 - an argument for each option
     plan = prepare(topology, name, settings, told, boot=boot)
     start = time.monotonic()
     dc = build(plan, settings, told, retain=retain)
+    if lasts is not None:
+        from vdc.datacenter.stay import begin
+
+        begin(dc.run_directory, "ttl", lasts, why=f"vdc up --ttl {ttl}", goes=True)
     serves = f", {_deployed(dc, retain=retain)} serves" if deploy else ""
     typer.echo(
         f"{dc.name} is up{serves} after {time.monotonic() - start:.1f} s: "
         f"{len(topology.routers)} routers, {len(topology.servers)} servers; see `vdc status {dc.name}`"
     )
+
+
+def seconds_of(text: str) -> float:
+    """Return the seconds that a duration such as 30m means. Raises InputError."""
+    from vdc.datacenter.stay import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def check_deployable(topology: Topology) -> None:
@@ -92,6 +113,22 @@ def expect_up(dc: LiveDataCenter) -> None:
 
     if not is_up(dc.run_directory):
         raise DirtyError(f"{dc.name} is not up", hint=f"`vdc down {dc.name}` removes what there is of it")
+
+
+def list_(context: typer.Context) -> None:
+    """List the data centres of this host, and how long they stay.
+
+    Asks none of them anything: `vdc status` does.
+    """
+    settings = need_root(context)
+    from vdc.cli.render import stays_text
+    from vdc.datacenter.lifecycle import instances
+    from vdc.datacenter.live import is_up
+    from vdc.datacenter.stay import stays
+
+    there = {name: settings.state_dir / name for name in instances(settings)}
+    rows = [(name, is_up(path), stays(path)) for name, path in there.items()]
+    typer.echo(stays_text(rows) or "no data centre is there")
 
 
 def status(context: typer.Context, name: MaybeInstance = None, as_json: Json = False) -> None:

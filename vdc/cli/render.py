@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vdc.cli.doctor import Finding
     from vdc.datacenter.status import Status
+    from vdc.datacenter.stay import Stay
 
 _MARKS = {True: "ok", False: "NO", None: "-"}
 
@@ -42,6 +43,20 @@ def crashed_json(name: str) -> dict[str, Any]:
         "reasons": ["left by a crash"],
         "devices": [],
     }
+
+
+def stays_text(rows: Iterable[tuple[str, bool, Sequence[Stay]]]) -> str:
+    """Return a line for each data centre: its name, whether it is up, and what its stays say; empty without any."""
+    lines = [
+        (name, "up" if is_up else "not up", "; ".join(map(_stay_text, stays)) or "no end")
+        for name, is_up, stays in rows
+    ]
+    return table(("data centre", "state", "stays"), lines) if lines else ""
+
+
+def _stay_text(stay: Stay) -> str:
+    word = {"hold": "held", "ttl": "goes"}[stay.kind]
+    return f"{word} until {stay.ends} ({stay.left / 60:.0f} min): {stay.why}".partition("\n")[0]
 
 
 def findings_text(findings: Iterable[Finding]) -> str:

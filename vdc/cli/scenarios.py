@@ -14,6 +14,7 @@ import typer
 
 import vdc
 from vdc.cli.context import need_root, pick, steps
+from vdc.cli.lifecycle import seconds_of
 from vdc.cli.topology import Name, Sets, read_topology
 from vdc.errors import InputError
 
@@ -41,6 +42,25 @@ NoCheckpoint = Annotated[
     bool,
     typer.Option("--no-checkpoint", help="Boot and deploy from cold instead of restoring; use and keep no checkpoint."),
 ]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", metavar="N", help="What all draws begin with; by default a new one."),
+]
+
+Hold = Annotated[
+    str | None,
+    typer.Option(
+        "--hold-on-failure", metavar="TIME", help="Stand still after a failure so that somebody can look inside: 30m."
+    ),
+]
+Pause = Annotated[
+    str | None,
+    typer.Option("--pause-before", metavar="SCENARIO", help="Stand still before scenarios of that name: `vdc resume`."),
+]
+Nightly = Annotated[
+    bool, typer.Option("--nightly", help="Also those that take longer than a verdict before a merge may.")
+]
+Repeat = Annotated[int, typer.Option("--repeat", metavar="N", min=1, help="Run each scenario N times.")]
 
 STARTED = "VDC_TEST_STARTED"
 """The variable that tells the tests when the command began, in seconds of CLOCK_MONOTONIC: their report has a total."""
@@ -56,6 +76,11 @@ def run_scenarios(  # noqa: PLR0913, PLR0917 - an argument for each option
     matching: Filter = None,
     workers: Workers = None,
     no_checkpoint: NoCheckpoint = False,
+    seed: Seed = None,
+    repeat: Repeat = 1,
+    nightly: Nightly = False,
+    hold: Hold = None,
+    pause: Pause = None,
     sets: Sets = None,
 ) -> None:
     """Run the scenarios on a new data centre; print the verdict.
@@ -72,6 +97,8 @@ def run_scenarios(  # noqa: PLR0913, PLR0917 - an argument for each option
 
     folders = scenario_folders(suite or ())
     chosen = deployer_options(deployer)
+    if hold is not None:
+        seconds_of(hold)
     # The tests prepare too; here it gives a wrong name or a host that can't its own exit code.
     made = prepare(read_topology(file, sets), name, settings, steps())
     report = Path("runs", made.instance)
@@ -84,6 +111,11 @@ def run_scenarios(  # noqa: PLR0913, PLR0917 - an argument for each option
     arguments += ["-k", matching] if matching else []
     arguments += ["-n", workers] if workers else []
     arguments += ["--no-checkpoint"] if no_checkpoint else []
+    arguments += [f"--seed={seed}"] if seed is not None else []
+    arguments += [f"--repeat={repeat}"] if repeat > 1 else []
+    arguments += ["--nightly"] if nightly else []
+    arguments += [f"--hold-on-failure={hold}"] if hold is not None else []
+    arguments += [f"--pause-before={pause}"] if pause is not None else []
     arguments += [f"--topology-set={each}" for each in sets or ()]
     try:
         status = run_pytest(arguments, started=started)

@@ -16,12 +16,14 @@ import pytest
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from random import Random
 
     from vdc.cluster.api import Cluster
     from vdc.cluster.kubernetes.api import KubernetesCluster
     from vdc.datacenter.api import DataCenter
     from vdc.faults.base import Fault, Inject
     from vdc.observe.service import Prober
+    from vdc.pytest_plugin.seeding import Picker
     from vdc.pytest_plugin.session import Session
 
 SUITES = ("standard", "reboot", "fault", "upgrade")
@@ -33,6 +35,8 @@ _MARKERS = (
     "fault: something breaks",
     "upgrade: a release replaces another",
     "releases(*names): releases that a scenario needs besides the topology's",
+    "bare: for a fabric without servers",
+    "nightly: takes longer than a verdict before a merge may; runs with --nightly or --dc",
     "quarantine(issue, until): a scenario that may fail until a day, YYYY-MM-DD, for an issue, told by its URL",
     "console_may_say(*rules): rules for consoles that a scenario breaks on purpose",
 )
@@ -57,8 +61,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     set_help = "with --topology: set a variable of FILE; may be given more than once"
     group.addoption("--topology-set", metavar="NAME=VALUE", action="append", help=set_help)
     group.addoption("--keep", action="store_true", help="with --topology: leave it running at the end")
+    group.addoption("--nightly", action="store_true", help="with --topology: run those marked `nightly`, too")
     group.addoption("--no-checkpoint", action="store_true", help="with --topology: do everything from cold")
     group.addoption("--deployer", metavar="NAME", help="what deploys the cluster (default: what the topology says)")
+    group.addoption("--seed", metavar="N", type=int, help="what all draws of scenarios begin with (default: a new one)")
+    hold_help = "stand still after a failure, so that somebody can look inside: 30m, 1h"
+    group.addoption("--hold-on-failure", metavar="TIME", help=hold_help)
+    pause_help = "stand still before scenarios with this in their names, until `vdc resume NAME` or Enter"
+    group.addoption("--pause-before", metavar="SCENARIO", help=pause_help)
+    group.addoption(
+        "--repeat", metavar="N", type=int, default=1, help="run each scenario N times, each with its own dice"
+    )
     group.addoption("--run-dir", metavar="DIR", type=Path, help="write the report to DIR (runs/NAME)")
 
 
@@ -104,6 +117,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Controller(config, report), "vdc-controller")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Repeat scenarios as often as is asked for."""
+    times = metafunc.config.getoption("--repeat")
+    if times > 1 and "dc" in metafunc.fixturenames:
+        metafunc.fixturenames.append("vdc_turn")
+        metafunc.parametrize("vdc_turn", range(1, times + 1), ids=lambda turn: f"turn{turn}", indirect=True)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Order scenarios by suite, and leave out those that the cluster cannot have; leave other runs alone."""
     if not any(uses_dc(item) for item in items):
@@ -113,6 +134,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         from vdc.pytest_plugin.selection import select
 
         select(config, items)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Tell the seed, before anything is drawn."""
+    if not _wants_data_center(config):
+        return []
+    from vdc.pytest_plugin.seeding import seed_of
+
+    return [f"vdc: --seed {seed_of(config)}"]
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
@@ -212,16 +242,42 @@ def inject(dc: DataCenter, request: pytest.FixtureRequest) -> Inject:
     return inject
 
 
+@pytest.fixture
+def vdc_turn(request: pytest.FixtureRequest) -> int:
+    """Which of its repetitions this is, from 1; not for tests."""
+    turn: int = request.param
+    return turn
+
+
+@pytest.fixture
+def dice(request: pytest.FixtureRequest) -> Random:
+    """Dice that fall the same way at every run with the same `--seed`."""
+    from vdc.pytest_plugin.seeding import dice_of
+
+    return dice_of(request.node)
+
+
+@pytest.fixture
+def pick(dc: DataCenter, dice: Random, request: pytest.FixtureRequest) -> Picker:
+    """Draw devices: `pick("one(tier(spine))")`; the same ones at every run with the same `--seed`."""
+    from vdc.pytest_plugin.seeding import Picker
+
+    return Picker(dc, dice, request)
+
+
 __all__ = [
     "LEFT_OUT",
     "STARTED",
     "SUITES",
     "cluster",
     "dc",
+    "dice",
     "inject",
     "kubernetes",
+    "pick",
     "probe",
     "suite_of",
     "uses_dc",
     "vdc_session",
+    "vdc_turn",
 ]

@@ -10,7 +10,8 @@ import pytest
 from vdc.errors import HostError
 from vdc.pytest_plugin import uses_dc
 from vdc.pytest_plugin.artifacts import collect
-from vdc.pytest_plugin.reporting import tell
+from vdc.pytest_plugin.reporting import BUNDLE, tell
+from vdc.pytest_plugin.seeding import seed_of
 
 if TYPE_CHECKING:
     from vdc.pytest_plugin.session import Session
@@ -40,13 +41,24 @@ class Hooks:
     def gather(self, item: pytest.Item) -> str:
         """Gather what explains the failure of an attempt, once: a fault calls this before it is healed.
 
-        Return an index of what was gathered.
+        Return where it is and what was gathered; the report hears of it by a property of the test.
         """
         dc, key = self.session.dc, (item.nodeid, self.attempt)
         if dc is not None and key not in self._gathered:
             name = _file_name(item.nodeid) + (f"-attempt{self.attempt}" if self.attempt > 1 else "")
-            self._gathered[key] = collect(dc, self.session.run_directory / "artifacts" / name)
+            folder = self.session.run_directory / "artifacts" / name
+            bundle = collect(dc, folder, self._facts(item))
+            self._gathered[key] = str(bundle)
+            item.user_properties.append((BUNDLE, str(bundle.path.relative_to(self.session.run_directory))))
         return self._gathered.get(key, "")
+
+    def _facts(self, item: pytest.Item) -> dict[str, str]:
+        return {
+            "test": item.nodeid,
+            "attempt": str(self.attempt),
+            "seed": str(seed_of(self._config)),
+            "command": " ".join(map(str, self._config.invocation_params.args)),
+        }
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Refuse to run a scenario on a data centre that an earlier one left broken; end the run on a full disk."""
@@ -76,6 +88,7 @@ class Hooks:
             self.session.spoil()
         if report.failed:
             report.sections.append(("vdc artifacts", self.gather(item)))
+            report.user_properties = list(item.user_properties)
         if dc.dirty() and not self.session.culprit:
             self.session.culprit = item.nodeid
         return report

@@ -16,6 +16,7 @@ from vdc.errors import VdcError
 from vdc.model.load import read_topology
 from vdc.model.topology import Topology
 from vdc.pytest_plugin import LEFT_OUT, STARTED
+from vdc.pytest_plugin.seeding import seed_of
 from vdc.settings import Settings
 from vdc.steps import Steps
 
@@ -33,8 +34,8 @@ class Options:
     `sets` are `name=value` for the variables of the topology file.
     `deploys` is whether any test asks for a cluster, `left_out` are tests that ask for another one, with the reason of
     each, `releases` are images that tests need besides the topology's,
-    `worker` is the name that pytest-xdist gave this process, and `started` is when all began, in seconds of the
-    monotonic clock.
+    `worker` is the name that pytest-xdist gave this process, `seed` is what all draws begin with, and `started` is when
+    all began, in seconds of the monotonic clock.
     """
 
     topology: Path | None
@@ -48,6 +49,7 @@ class Options:
     left_out: Mapping[str, str] = field(default_factory=dict)
     releases: tuple[str, ...] = ()
     worker: str = ""
+    seed: int = 0
     started: float = field(default_factory=time.monotonic)
 
 
@@ -75,6 +77,7 @@ def options(config: pytest.Config, items: Iterable[pytest.Item] = ()) -> Options
             sorted({name for test in tests for mark in test.iter_markers("releases") for name in mark.args})
         ),
         worker=worker_of(config),
+        seed=seed_of(config),
         started=started(config),
     )
 
@@ -89,10 +92,11 @@ def deployer_of(config: pytest.Config) -> str:
     named: str | None = config.getoption("--deployer")
     if named is not None and named not in DEPLOYERS:
         raise pytest.UsageError(f"no deployer {named!r}; there is {', '.join(sorted(DEPLOYERS))}")
-    return named or default_deployer(_topology(config))
+    return named or default_deployer(topology_of(config))
 
 
-def _topology(config: pytest.Config) -> Topology | None:
+def topology_of(config: pytest.Config) -> Topology | None:
+    """Return the topology that scenarios run on, or None where it cannot be read: that is told where it is used."""
     file, running = config.getoption("--topology"), config.getoption("--dc")
     try:
         if file is not None:

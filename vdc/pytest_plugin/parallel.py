@@ -21,6 +21,7 @@ from vdc.pytest_plugin.options import instance_name, options, started
 from vdc.pytest_plugin.probing import EVENT
 from vdc.pytest_plugin.reporting import Report, scenarios_of, tell
 from vdc.pytest_plugin.scheduling import WholeFiles
+from vdc.pytest_plugin.seeding import KEY, seed_of
 from vdc.report import EventOutage, RunResult
 from vdc.settings import Settings
 from vdc.steps import Steps
@@ -96,6 +97,7 @@ class Controller:
     def pytest_configure_node(self, node: Node) -> None:
         """Tell a worker when all began."""
         node.workerinput[_STARTED] = started(self._config)
+        node.workerinput[KEY] = seed_of(self._config)
         self._workers.append(node.workerinput["workerid"])
 
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: object) -> WholeFiles | None:

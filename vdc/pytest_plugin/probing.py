@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from math import inf
 
 from vdc.cluster.api import Cluster
+from vdc.cluster.kubernetes.api import KubernetesCluster, Pod
+from vdc.datacenter.api import DataCenter
 from vdc.observe.attribution import longest_by_event
 from vdc.observe.checkers import longest_outage
+from vdc.observe.flow_watch import FlowWatch
 from vdc.observe.probe import Probe, Watch
 from vdc.report import EventOutage
 
-FIGURES = ("write_outage", "read_outage")
+FIGURES = ("write_outage", "read_outage", "flow_outage", "request_outage")
 """The figures that are recorded, in seconds; names of properties and of columns in the report."""
 
 EVENT = "event_outage"
@@ -36,6 +39,25 @@ class RecordingProbe:
         finally:
             if seen is not None:
                 self._record_outages(seen)
+
+    def flows(self, dc: DataCenter, *, racks: Collection[int] | None = None) -> AbstractContextManager[FlowWatch]:
+        """Watch flows, and record the longest outage of any of them when the body has ended, well or badly."""
+        return self._recorded("flow_outage", Probe().flows(dc, racks=racks))
+
+    def kubernetes(self, kubernetes: KubernetesCluster, pods: Sequence[Pod]) -> AbstractContextManager[FlowWatch]:
+        """Ask a Kubernetes, and record the longest outage of any way to it when the body has ended, well or badly."""
+        return self._recorded("request_outage", Probe().kubernetes(kubernetes, pods))
+
+    @contextmanager
+    def _recorded(self, figure: str, watching: AbstractContextManager[FlowWatch]) -> Iterator[FlowWatch]:
+        seen: FlowWatch | None = None
+        try:
+            with watching as watch:
+                seen = watch
+                yield watch
+        finally:
+            if seen is not None and seen.flows:
+                self._record(figure, round(seen.longest(), 3))
 
     def _record_outages(self, watch: Watch) -> None:
         window = {"start": watch.started, "end": watch.ended}

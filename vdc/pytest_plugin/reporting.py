@@ -24,6 +24,9 @@ from vdc.report.stored import REPORT, save
 VERDICT, NOTE = "verdict", "note"
 """The names of the properties of a test that tell its verdict, and what one must know of that."""
 
+BUNDLE = "bundle"
+"""The name of the property of a test that tells where the evidence of its failure is, from the run's directory."""
+
 RERUN = "rerun"
 """The outcome, for pytest, of reports of an attempt that proves nothing: another one follows."""
 
@@ -111,6 +114,9 @@ class Report:
             console.print(render_screen(self._result))
         terminalreporter.section("vdc")
         terminalreporter.write(captured.get())
+        for scenario in self._result.scenarios:
+            if scenario.bundle:
+                terminalreporter.write_line(f"evidence: {self._chosen.run_directory / scenario.bundle}")
         terminalreporter.write_line(f"report: {self._chosen.run_directory / REPORT}")
         if os.environ.get("GITHUB_ACTIONS") == "true":
             for line in render_annotations(self._result):
@@ -129,9 +135,13 @@ class Report:
             message=message_of(report),
             location=_location(report),
             note=str(dict(report.user_properties).get(NOTE, "")),
+            bundle=str(dict(report.user_properties).get(BUNDLE, "")),
         )
-        # What went wrong once stays so: a good teardown does not undo a bad call.
-        if known is None or known.outcome is Result.PASSED or report.failed:
+        # What went wrong once stays so: a good teardown does not undo a bad call, nor does a bad one hide it.
+        if known is not None and known.outcome in {Result.FAILED, Result.ERROR} and report.failed:
+            message = "\n".join(filter(None, (known.message, result.message)))
+            self._outcomes[report.nodeid] = replace(known, message=message, bundle=known.bundle or result.bundle)
+        elif known is None or known.outcome is Result.PASSED or report.failed:
             self._outcomes[report.nodeid] = result
 
     def _sum(self) -> RunResult:

@@ -1,4 +1,4 @@
-"""Which scenarios the cluster of a run can have. The others are left out, and the report says which and why."""
+"""Which scenarios the topology and the cluster of a run can have. The others are left out; the report says why."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from types import MappingProxyType
 import pytest
 
 from vdc.cluster.deployers import DEPLOYERS
-from vdc.pytest_plugin import LEFT_OUT
-from vdc.pytest_plugin.options import deployer_of
+from vdc.model.topology import Topology
+from vdc.pytest_plugin import LEFT_OUT, uses_dc
+from vdc.pytest_plugin.options import deployer_of, topology_of
 
 _NEEDS: Mapping[str, str] = MappingProxyType({"kubernetes": "kubernetes", "probe": "etcd"})
 """Fixture to the API that the cluster must speak for it."""
@@ -18,8 +19,10 @@ _NEEDS: Mapping[str, str] = MappingProxyType({"kubernetes": "kubernetes", "probe
 
 def select(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Take the tests out of `items` that ask for what the deployed cluster does not speak."""
-    deployer = deployer_of(config)
-    reasons = {item.nodeid: reason for item in items if (reason := misfit(item, deployer))}
+    deployer, topology = deployer_of(config), topology_of(config)
+    by_day = topology is not None and not config.getoption("--nightly")
+    found = {item.nodeid: _unlike(item, topology) or misfit(item, deployer) or _late(item, by_day) for item in items}
+    reasons = {test: reason for test, reason in found.items() if reason}
     config.stash[LEFT_OUT] = reasons
     left_out = [item for item in items if item.nodeid in reasons]
     if left_out:
@@ -34,6 +37,22 @@ def misfit(item: pytest.Item, deployer: str) -> str:
         if fixture in getattr(item, "fixturenames", ()) and api != speaks:
             return f"`{fixture}` needs a cluster that speaks {api}; {deployer} speaks {speaks or 'neither'}"
     return ""
+
+
+def _unlike(item: pytest.Item, topology: Topology | None) -> str:
+    """Return why a test cannot have a topology; an empty text if it can, or if nobody knows the topology."""
+    if topology is None or not uses_dc(item):
+        return ""
+    if "cluster" in getattr(item, "fixturenames", ()) and not topology.servers:
+        return f"`cluster` needs servers; {topology.name} has none"
+    if item.get_closest_marker("bare") and topology.servers:
+        return f"it is for a fabric without servers; {topology.name} has some"
+    return ""
+
+
+def _late(item: pytest.Item, by_day: bool) -> str:
+    """Return that a test is for the night, if the run is not."""
+    return "--nightly runs it" if by_day and item.get_closest_marker("nightly") else ""
 
 
 def told(config: pytest.Config) -> list[str]:

@@ -22,19 +22,22 @@ from vdc.datacenter.api import DataCenter, Machine
 from vdc.datacenter.checkpoint import Checkpoint
 from vdc.datacenter.live import HISTORY, LiveDataCenter
 from vdc.errors import DirtyError, InputError, VdcError
+from vdc.faults.lease import heal_orphans
+from vdc.faults.leftovers import expect_nothing_left
 from vdc.graph import draw
 from vdc.history import Recorder
 from vdc.host import preflight
 from vdc.host.accelerator import cached
 from vdc.host.uplink import default_mtu
 from vdc.model.load import read_topology
-from vdc.observe.load import sampling
+from vdc.observe.inside import Inside
 from vdc.observe.logs import Logs
 from vdc.plan.plan import Plan
 from vdc.plan.timers import described
 from vdc.pytest_plugin.artifacts import collect
 from vdc.pytest_plugin.life import Fork, Lifecycle
 from vdc.pytest_plugin.options import Options, instance_name
+from vdc.pytest_plugin.vigil import Vigil, witnessed
 from vdc.report import FIRST_SCENARIO, FROM_CHECKPOINT, FROM_NOTHING, STANDARD_SUITE, RunResult
 from vdc.settings import Settings
 from vdc.steps import Listener, Steps
@@ -64,6 +67,9 @@ class Session:
     ) -> None:
         self.dc: DataCenter | None = None
         self.culprit = ""
+        self._vigil: Vigil | None = None
+        self._inside: Inside | None = None
+        self._past: list[Vigil] = []
         self._suite = ""
         self._spoilt = False
         self._options = chosen
@@ -90,6 +96,11 @@ class Session:
         """Where the report goes."""
         return self._options.run_directory
 
+    @property
+    def goes(self) -> bool:
+        """Whether the data centre is taken down at the end: it was brought up for this run, and is not to be kept."""
+        return self._ours and not self._options.keep
+
     @contextmanager
     def module(self, suite: str = "") -> Iterator[DataCenter]:
         """Offer the data centre to the scenarios of a module: as it was deployed, or with --dc as it is.
@@ -100,6 +111,7 @@ class Session:
         if self.dc is None:
             self.run_directory.mkdir(parents=True, exist_ok=True)
             self._recorder.start()
+            self._recorder.record("note", "harness", name="seed", seed=self._options.seed)
         with self._timed(STANDARD_SUITE) if suite == SHARING else nullcontext():
             yield from self._module(suite)
 
@@ -110,22 +122,37 @@ class Session:
         before = dc.recorder.path.stat().st_size
         as_it_was = shared is dc or self._options.topology is None
         logs = Logs.now(dc.run_directory) if as_it_was else Logs(dc.run_directory, {})
+        vigil = self._vigil
+        if vigil is None or vigil.dc is not dc:
+            vigil, self._inside = Vigil(dc, logs), Inside(dc)
+            self._vigil = vigil
         # From here on everything happens on one time line, which probes and checkers read.
         self._steps.recorder, self._in_module = dc.recorder, True
         try:
             self.expect_ready()
+            vigil.expect_clean("before its first scenario")
             self._before = self._before or _versions(dc)
             self._timers = self._described(dc)
             self._durations.setdefault(FIRST_SCENARIO, time.monotonic() - self._options.started)
-            # in simulated time this host's load is nothing
-            with self._timed("scenarios"), sampling(dc.recorder.path) if dc.slowness else nullcontext():
+            with self._timed("scenarios"), witnessed(dc):
                 yield dc
+            if dc.dirty() is None:
+                expect_nothing_left(dc)
             if suite != SHARING:  # an ordinary day changes no version
                 self._after |= {name: has for name, has in _versions(dc).items() if has != self._before[name]}
         finally:
             self._steps.recorder, self._in_module = self._recorder, False
             dc.recorder.write(logs.since())
+            if self._spoilt or suite != SHARING:  # a module that shares it may follow
+                self._tell_inside(dc.recorder)
             _append(dc.recorder.path, before, self._history)
+        vigil.expect_clean("outside of scenarios")
+
+    @property
+    def vigil(self) -> Vigil:
+        """Who watches the consoles of the data centre of the module that runs."""
+        assert self._vigil is not None, "no module has begun"
+        return self._vigil
 
     def spoil(self) -> None:
         """Let the module that runs be the last one on its data centre: a test of it did not pass."""
@@ -160,9 +187,12 @@ class Session:
 
     def close(self) -> None:
         """Take down what was brought up, unless it is to be kept."""
+        self._tell_inside(self._recorder)
         if self._plan is not None and self._ours and not self._options.keep:
             with self._timed("down"):
                 self._clear(self._plan.instance)
+            for vigil in self._past:
+                vigil.expect_clean("after the last scenario")
 
     def result(self) -> RunResult:
         """Return what the report must know besides scenarios."""
@@ -182,12 +212,16 @@ class Session:
             timers=self._timers,
             deselected=self._options.left_out,
             picture=draw(dc.topology, "svg", name=dc.name) if dc else "",
+            seed=self._options.seed,
         )
 
     def _open(self) -> DataCenter:
         if self._options.topology is None:
             assert self._options.name is not None
-            return self._life.attach(self._options.name, self._settings, self._steps)
+            dc = self._life.attach(self._options.name, self._settings, self._steps)
+            heal_orphans(dc)  # of a harness that died
+            expect_nothing_left(dc)
+            return dc
         plan = self._plan = self._plan or self._prepare(self._options.topology)
         self.culprit = ""
         with self._timed("deployed again" if self._ours else "deployed"):
@@ -254,7 +288,20 @@ class Session:
         cluster = self._deployer().timers(dc) if self._options.deploys else {}
         return {**cluster, **described(dc.topology, dc.slowness)}
 
+    def _tell_inside(self, recorder: Recorder) -> None:
+        """Write what happened inside to a history, once: that takes the guests a second."""
+        inside, self._inside = self._inside, None
+        try:
+            recorder.write(inside.read() if inside is not None else ())
+        except Exception as error:  # noqa: BLE001 - what cannot be read of a bad day must not hide what happened on it
+            recorder.record("note", "harness", name="nothing was read inside", why=repr(error))
+
     def _clear(self, name: str) -> None:
+        if self._vigil is not None:
+            self._vigil.look()
+            self._past.append(self._vigil)
+            self._vigil = None
+        self._tell_inside(self._recorder)
         if name in self._life.instances(self._settings):
             self._life.down(name, self._settings, self._steps)
 

@@ -21,6 +21,7 @@ from _pytest.runner import call_and_report
 from vdc.errors import ClusterError, HarnessTimeout, VdcError, WaitTimeout
 from vdc.observe.verdict import UnsafeError
 from vdc.pytest_plugin import uses_dc
+from vdc.pytest_plugin.holding import Holding
 from vdc.pytest_plugin.hooks import Hooks
 from vdc.pytest_plugin.options import options
 from vdc.pytest_plugin.reporting import NOTE, RERUN, VERDICT, message_of, tell
@@ -39,6 +40,7 @@ class Verdicts:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._is_error = self._is_unsafe = False
+        self._holding = Holding(config)
 
     @cached_property
     def _run_directory(self) -> Path:
@@ -49,6 +51,11 @@ class Verdicts:
         for item in items:
             quarantine_of(item)
             allowed_of(item)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Refuse to run where the scenario to wait before is not among those that run."""
+        self._holding.expect_scenario(session.items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
@@ -102,7 +109,10 @@ class Verdicts:
         if (hooks := self._hooks()) is not None:
             hooks.attempt = 2 if first else 1
         with _requested(item):
-            if call_and_report(item, "setup").passed:
+            ready = call_and_report(item, "setup")
+            if ready.failed:
+                self._after_failure(item, ready)
+            if ready.passed:
                 called, verdict, why = self._call(item, attempt=2 if first else 1)
                 again = _told(called, why) if verdict is Result.INCONCLUSIVE and not first and not _stops(item) else ""
                 note = f"{verdict} on a rerun{self._not_restored()}; the first time: {first}"
@@ -114,6 +124,8 @@ class Verdicts:
                 if again:
                     called.outcome = RERUN  # type: ignore[assignment]
                 item.ihook.pytest_runtest_logreport(report=called)
+                if called.failed:
+                    self._after_failure(item, called)
             # with the session as the next one, the module ends, and the second attempt finds what is restored
             following = None if _stops(item) else cast(pytest.Item, item.session) if again else nextitem
             ended = call_and_report(item, "teardown", log=False, nextitem=following)
@@ -128,11 +140,15 @@ class Verdicts:
         if hooks is None or dc is None:  # of a fixture of somebody's own
             report = call_and_report(item, "call", log=False)
             return report, self._outcome(report), ""
-        watcher = Watcher(dc)
+        self._holding.before(item, dc, goes=hooks.session.goes)
+        vigil = hooks.session.vigil
+        vigil.look()
+        watcher = Watcher(dc, vigil.logs)
         dc.recorder.record("scenario", "harness", test=item.nodeid, phase="start", attempt=attempt)
         report = call_and_report(item, "call", log=False)
         outcome = self._outcome(report)
         seen = replace(watcher.seen(allowed_of(item), patient=report.failed), unsafe=self._is_unsafe)
+        vigil.attended(watcher.logs, allowed_of(item))
         verdict, why = ruled(outcome, seen, quarantine_of(item), datetime.now(UTC).date())
         if report.passed and verdict is not Result.PASSED:  # pytest's own failures are looked after already
             hooks.session.spoil()
@@ -142,6 +158,12 @@ class Verdicts:
             "scenario", "harness", test=item.nodeid, phase="done", attempt=attempt, outcome=str(verdict), **told
         )
         return report, verdict, why
+
+    def _after_failure(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        hooks = self._hooks()
+        if hooks is not None and hooks.session.dc is not None:
+            said = next(iter(message_of(report).splitlines()), "it did not pass")
+            self._holding.after_failure(hooks.session.dc, f"{item.nodeid}: {said}", goes=hooks.session.goes)
 
     def _outcome(self, report: pytest.TestReport) -> Result:
         if report.skipped:

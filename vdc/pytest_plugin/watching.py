@@ -12,7 +12,7 @@ from typing import Final
 
 from vdc.datacenter.api import DataCenter
 from vdc.errors import WaitTimeout
-from vdc.history import Event
+from vdc.history import Event, events_in
 from vdc.observe.consoles import console_clean, findings
 from vdc.observe.load import starved
 from vdc.observe.logs import Logs
@@ -20,20 +20,20 @@ from vdc.observe.verdict import Kind
 from vdc.pytest_plugin.rulings import Seen
 from vdc.wait import NotYet, wait_for
 
-_GUEST_STARVED: Final = frozenset({"soft lockup", "hard lockup", "hung task", "stall"})
+GUEST_STARVED: Final = frozenset({"soft lockup", "hard lockup", "hung task", "stall"})
 """Console rules that a guest breaks whose virtual CPUs did not run: on a starved host they tell only that."""
 
 _LATEST_SAMPLE: Final = 2.5  # seconds
 
 
 class Watcher:
-    """Sees what history and consoles gain from when it is made."""
+    """Sees what history and consoles gain from when it is made; `logs` are how far it has read."""
 
-    def __init__(self, dc: DataCenter) -> None:
+    def __init__(self, dc: DataCenter, logs: Logs | None = None) -> None:
         self._dc = dc
         self._start = time.monotonic()
         self._offset = dc.recorder.path.stat().st_size
-        self._logs = Logs.now(dc.run_directory)
+        self.logs = logs or Logs.now(dc.run_directory)
 
     def seen(self, allowed: Sequence[str], *, patient: bool) -> Seen:
         """Return what speaks against the scenario, or against judging it; `patient`: wait for the last sample."""
@@ -41,11 +41,12 @@ class Watcher:
         if patient and self._dc.slowness:
             with suppress(WaitTimeout):  # a sampler that is gone tells nothing
                 wait_for(partial(self._sampled, end), what="a sample of the load", timeout=_LATEST_SAMPLE)
-        events = [*self._events(), *(event for event in self._logs.since() if event.kind == "console")]
+        said, self.logs = self.logs.read()
+        events = [*self._events(), *(event for event in said if event.kind == "console")]
         found = [finding for finding in findings(events) if finding.rule not in allowed]
         host = starved(events, start=self._start, end=end)
-        guests = [str(finding) for finding in found if host and finding.rule in _GUEST_STARVED]
-        verdict = console_clean(events, allowed=[*allowed, *(_GUEST_STARVED if host else ())])
+        guests = [str(finding) for finding in found if host and finding.rule in GUEST_STARVED]
+        verdict = console_clean(events, allowed=[*allowed, *(GUEST_STARVED if host else ())])
         return Seen(
             starved="; ".join(filter(None, (host, *guests))),
             console=verdict.message if verdict.kind is Kind.INVALID else "",
@@ -59,7 +60,9 @@ class Watcher:
         with self._dc.recorder.path.open("rb") as file:
             file.seek(self._offset)
             lines = file.read().rpartition(b"\n")[0].splitlines()
-        return [Event.from_line(line.decode()) for line in lines if b'"kind":"op"' not in line]
+        told = (line.decode(errors="replace") for line in lines if b'"kind":"op"' not in line)
+        # one that a killed process left half-written proves nothing against the scenario
+        return list(events_in(told))
 
 
 @contextmanager

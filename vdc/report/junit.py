@@ -36,6 +36,8 @@ def _of_run(run: RunResult) -> Iterator[tuple[str, str]]:
         if value := getattr(run, name):
             yield name, value
     yield "slowness", f"{run.slowness:.2f}"
+    if run.seed is not None:
+        yield "seed", str(run.seed)
     for phase, seconds in run.durations.items():
         yield f"seconds {phase}", f"{seconds:.3f}"
     for component, by_server in version_changes(run).items():

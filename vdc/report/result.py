@@ -81,7 +81,8 @@ class EventOutage:
 class ScenarioResult:
     """One scenario: `test` is pytest's id, `duration` that of its body, `outages` the longest that were
     measured, `events` those of each event, `message` why it did not pass, `location` the line that failed, as
-    `FILE:LINE`. `note` is what a reader of the outcome must know: that it is of a rerun, of a quarantine.
+    `FILE:LINE`. `note` is what a reader of the outcome must know: that it is of a rerun, of a quarantine. `bundle` is
+    where the evidence of its failure is, from the run's directory.
     """
 
     test: str
@@ -93,6 +94,7 @@ class ScenarioResult:
     message: str = ""
     location: str = ""
     note: str = ""
+    bundle: str = ""
 
     @property
     def good(self) -> bool:
@@ -116,7 +118,7 @@ class RunResult:
 
     `cluster` is what was deployed, by the name of its deployer. `timers` are those that are not what they are on a fast
     host, in words: "etcd election" to "5 s (default 1 s)". `deselected` are scenarios that do not fit this run, each
-    test's id with the reason. `picture` is the fabric, as SVG.
+    test's id with the reason. `picture` is the fabric, as SVG; `seed` is what all draws began with.
     """
 
     name: str
@@ -132,6 +134,7 @@ class RunResult:
     timers: Mapping[str, str] = field(default_factory=dict)
     deselected: Mapping[str, str] = field(default_factory=dict)
     picture: str = ""
+    seed: int | None = None
 
     @property
     def targets(self) -> Mapping[str, float]:

@@ -25,7 +25,7 @@ def render_summary(run: RunResult) -> str:
     """
     parts = [
         f"# {'✅' if run.passed else '❔' if run.inconclusive else '❌'} {run.verdict}\n",
-        f"Data centre `{run.name}` of topology `{run.topology}`{_with_cluster(run)}.\n",
+        f"Data centre `{run.name}` of topology `{run.topology}`{_with_cluster(run)}{_with_seed(run)}.\n",
         _table(("", "suite", "scenario", "longest outage", "duration"), map(_row, run.scenarios)),
         *_notes(run),
         *_deselected(run),
@@ -88,6 +88,10 @@ def _with_cluster(run: RunResult) -> str:
     return f", with the cluster `{run.cluster}`" if run.cluster else ""
 
 
+def _with_seed(run: RunResult) -> str:
+    return f", `--seed {run.seed}`" if run.seed is not None else ""
+
+
 def _deselected(run: RunResult) -> Iterator[str]:
     by_reason: dict[str, list[str]] = {}
     for test, reason in run.deselected.items():
@@ -113,7 +117,8 @@ def _failures(run: RunResult) -> Iterator[str]:
         # An indented block cannot be ended by anything in the message, unlike a fenced one.
         lines = (scenario.message.strip() or "(no message)")[:_MESSAGE].splitlines()
         message = "\n".join(f"    {line}" for line in lines)
-        yield f"**{scenario.title}** (`{scenario.test}`): {scenario.outcome}\n\n{message}\n"
+        evidence = f"; evidence: `{scenario.bundle}`" if scenario.bundle else ""
+        yield f"**{scenario.title}** (`{scenario.test}`): {scenario.outcome}{evidence}\n\n{message}\n"
 
 
 def _versions(run: RunResult) -> Iterator[str]:

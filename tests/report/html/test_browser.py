@@ -98,6 +98,10 @@ def test_an_outage_that_is_clicked_tells_what_happened_in_the_second_around_it(p
     assert any("rack1-cs0 crashed" in text for text in texts)
     assert any("panic" in text for text in texts)
     assert any("timed out" in text for text in texts)
+    assert any("lost the TCP streaming connection" in text for text in texts), "a journal"
+    assert any("elected leader" in text for text in texts), "the cluster"
+    assert any("stopped: destroyed" in text for text in texts), "the hypervisor"
+    page.screenshot(SCREENSHOTS / "outage.png")
     times = page.run("[...document.querySelectorAll('#events li[data-time]')].map((e) => Number(e.dataset.time))")
     assert times == sorted(times)
     assert len(times) == len(texts)
@@ -125,6 +129,13 @@ def test_a_filter_leaves_the_lanes_and_events_that_say_so(page: browser.Page) ->
     texts = page.run("[...document.querySelectorAll('#events li[data-time]')].map((e) => e.textContent)")
     assert all("rack1-cs0" in text for text in texts)
     page.write("#filter", "no such thing")
+    assert page.run(lanes) == []
+
+
+def test_the_cluster_and_its_guests_have_lanes(page: browser.Page) -> None:
+    lanes = "[...document.querySelectorAll('#lanes .row.cluster .name span')].map((e) => e.textContent)"
+    assert {"node-controller", "rack2-cs0"} <= set(page.run(lanes))
+    page.click("#groups [data-group=cluster]")
     assert page.run(lanes) == []
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, get_args
 
-Group = Literal["scenarios", "steps", "faults", "probes", "routing", "nodes", "load"]
+Group = Literal["scenarios", "steps", "faults", "probes", "routing", "cluster", "nodes", "load"]
 GROUPS: Final[tuple[Group, ...]] = get_args(Group)
 """From the top to the bottom."""
 

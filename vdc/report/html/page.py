@@ -74,7 +74,8 @@ def _row(scenario: ScenarioResult) -> Mapping[str, Any]:
         "outages": shown_outages(scenario.outages),
         "events": scenario.events,
         "message": scenario.message.strip(),
-        "note": getattr(scenario, "note", ""),
+        "note": scenario.note,
+        "bundle": scenario.bundle,
         "location": scenario.location,
     }
 

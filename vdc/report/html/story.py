@@ -13,6 +13,7 @@ from vdc.observe.attribution import attributed
 from vdc.observe.ops import Gap, Operation
 from vdc.observe.timeline import Entry, TimeLine, timeline
 from vdc.report.html.lanes import Condition, Group, Happening, Lane, Line, Mark, SeenOutage, Span, Story, Tone, stacked
+from vdc.report.html.paths import Paths, paths
 from vdc.report.html.samples import Samples, Stint, profile
 from vdc.report.result import title_of
 
@@ -22,7 +23,7 @@ BINS: Final = 4000
 _FINEST: Final = 0.05  # seconds of such a value
 _GROUPS: Final[Mapping[str, Group]] = MappingProxyType(
     {"scenario": "scenarios", "step": "steps", "fault": "faults", "power": "nodes", "console": "nodes",
-     "session": "routing"}
+     "machine": "nodes", "journal": "nodes", "clock": "nodes", "cluster": "cluster", "session": "routing"}
 )  # fmt: skip
 _LOADS: Final[Mapping[str, tuple[str, float]]] = MappingProxyType(
     {"busy": ("%", 100.0), "steal": ("%", 100.0), "cpu": ("%", 100.0), "io": ("%", 100.0), "memory": ("%", 100.0),
@@ -50,7 +51,7 @@ def tell(events: Iterable[Event], *, devices: Iterable[str] = ()) -> Story:
             others.append(event)
             if event.kind == "gap":
                 samples.add_gap(Gap.from_event(event), event.source)
-    line = timeline(others)
+    line = timeline(event for event in others if event.kind != "outage")  # `_paths` tells of them
     story = Story(start=line.start, end=max(line.end, latest), wall=line.wall + line.start if line.wall else None)
     _Teller(story, {}, tuple(devices)).tell(line, samples, others)
     return story
@@ -68,6 +69,8 @@ class _Teller:
         self._darkness([entry for entry in line.entries if entry.lane == "power"])
         for name, stints, gaps in samples.lanes():
             self._probe(name, stints, gaps, events)
+        for name, seen in paths(events).items():
+            self._paths(name, seen)
         self._load(line)
         for lane in self.lanes.values():
             lane.spans = stacked(lane.spans) if lane.group != "probes" else lane.spans
@@ -81,9 +84,9 @@ class _Teller:
         if entry.lane == "scenario":
             self.story.scenarios[entry.name] = (entry.start, entry.end)
         group = _GROUPS.get(entry.lane)
-        if group is None or (entry.lane == "console" and not entry.state):
+        if group is None or (entry.lane in {"console", "journal", "clock"} and not entry.state):
             return
-        lane = self._lane(group, entry.source if group in {"nodes", "routing"} else group)
+        lane = self._lane(group, entry.source if group in {"nodes", "routing", "cluster"} else group)
         if entry.start == entry.end:
             tone: Tone = "bad" if entry.state == "bad" else "off"
             label = ": ".join(filter(None, (entry.source, entry.name, entry.text)))
@@ -157,10 +160,7 @@ class _Teller:
             self._outages(lane, one, events)
             for failed in one.failures:
                 self._list(failed.start, "probe", name, str(failed), "warn")
-        lane.spans += [
-            Span(start=gap.start, end=gap.end, label=f"the probe was starved for {gap.seconds:.2f} s", tone="warn")
-            for gap in gaps
-        ]
+        lane.spans += [_starved(gap) for gap in gaps]
 
     def _outages(self, lane: Lane, one: Stint, events: list[Event]) -> None:
         for outage, cause in attributed(one.operations, events, longer_than=one.threshold):
@@ -172,6 +172,21 @@ class _Teller:
                 outage.end, "outage", lane.name, f"first {outage.op} again, after {outage.seconds:.3f} s", "good"
             )
 
+    def _paths(self, name: str, seen: Paths) -> None:
+        lane, story = self._lane("probes", name), self.story
+        lane.note = "outage: packets lost"
+        width = max(story.end - story.start, 1e-3)
+        bins = min(BINS, max(1, round(width / _FINEST)))
+        values = seen.profile(start=story.start, end=story.end, bins=bins)
+        lane.line = Line(start=story.start, step=width / bins, values=tuple(values), unit="ms")
+        lane.spans += [Span(start=one.start, end=one.end, label=str(one), tone="good") for one in seen.watched]
+        for one in seen.dark:
+            story.outages.append(SeenOutage(start=one.start, end=one.end, lane=name, cause=one.cause))
+            lane.spans.append(Span(start=one.start, end=one.end, label=str(one), tone="bad"))
+            self._list(one.start, "outage", name, f"packets are lost: {one}", "bad")
+            self._list(one.end, "outage", name, f"packets come again, after {one.end - one.start:.3f} s", "good")
+        lane.spans += [_starved(gap) for gap in seen.gaps]
+
     def _load(self, line: TimeLine) -> None:
         series: dict[str, list[tuple[float, float]]] = {}
         for time, data in line.load:
@@ -181,6 +196,10 @@ class _Teller:
             unit, scale = _LOADS[name]
             lane = self._lane("load", _LOAD_NAMES[name])
             lane.line = _sampled(series[name], scale=scale, unit=unit, start=self.story.start, end=self.story.end)
+
+
+def _starved(gap: Gap) -> Span:
+    return Span(start=gap.start, end=gap.end, label=f"the probe was starved for {gap.seconds:.2f} s", tone="warn")
 
 
 def _short(seconds: float) -> str:

@@ -7,7 +7,7 @@
   if (!home) return;
 
   const BAND = 12, TRACE = 22, LINE = 34, MARKS = 10, LEAST = 0.01; // pixels; seconds shown at least
-  const TITLES = { scenarios: "Scenarios", steps: "Steps", faults: "Faults", probes: "Probes", routing: "BGP and BFD", nodes: "Nodes", load: "Host load" };
+  const TITLES = { scenarios: "Scenarios", steps: "Steps", faults: "Faults", probes: "Probes", routing: "BGP and BFD", cluster: "Cluster", nodes: "Nodes", load: "Host load" };
   const svgOf = (width, height, inside) => `<svg viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">${inside}</svg>`;
   const byId = (id) => document.getElementById(id);
   const escaped = (text) => text.replace(/[&<>"]/g, (letter) => `&#${letter.charCodeAt(0)};`);
