@@ -9,6 +9,7 @@
     ├── CommandError              1  a command ended badly
     ├── WaitTimeout               1  a fact did not come true in time
     │   └── HarnessTimeout        1  this host's own part did not come true in time
+    ├── InconclusiveError        75  nothing can be told: this host was too busy to look
     ├── ClusterError              1  the cluster did something wrong
     └── DirtyError                1  the data centre is not what it should be; start it afresh
         └── HealError             1  a fault could not be healed
@@ -116,6 +117,12 @@ class WaitTimeout(VdcError):  # noqa: N818 - the field's word
 
 class HarnessTimeout(WaitTimeout):
     """What did not come true in time is this host's, such as the end of a command on it: the cluster has no part."""
+
+
+class InconclusiveError(VdcError):
+    """Nothing can be told of the cluster: this host was too busy to look (EX_TEMPFAIL of sysexits(3))."""
+
+    exit_code = 75
 
 
 class ClusterError(VdcError):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from vdc.errors import (
     DirtyError,
     HealError,
     HostError,
+    InconclusiveError,
     InputError,
     PrivilegeError,
     Problem,
@@ -105,6 +107,7 @@ def test_an_unknown_suite_is_bad_input_that_names_the_suites(vdc: Vdc) -> None:
         (BuildError("veth:a/b", "x"), 1),
         (CommandError("host", ["x"], 9, "x"), 1),
         (WaitTimeout("x", deadline=1.0, last="x"), 1),
+        (InconclusiveError("x"), 75),
         (ClusterError("x"), 1),
         (DirtyError("x"), 1),
         (HealError("x"), 1),
@@ -136,6 +139,13 @@ def test_help_lists_every_command(vdc: Vdc) -> None:
     assert said.status == 0
     for argv in NEED_ROOT:
         assert f"  {argv[0]} " in said.out
+
+
+def test_help_tells_every_exit_code(vdc: Vdc) -> None:
+    readme = (TOPOLOGIES.parent / "README.md").read_text()
+    codes = re.findall(r"^\| (\d+) \| ", readme.partition("| exit code |")[2].partition("\n\n")[0], re.MULTILINE)
+    told = " ".join(vdc("--help").out.partition("Exit codes:")[2].partition(".")[0].split())
+    assert [part.split()[0] for part in told.split(", ")] == codes
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -15,6 +15,7 @@ from vdc.model.expand import expand
 from vdc.model.load import load
 from vdc.observe.flow_watch import FlowSeen, FlowWatch
 from vdc.observe.ledger import FlowOutage
+from vdc.observe.ops import Gap
 from vdc.testing import FakeDataCenter
 
 from .conftest import TOPOLOGIES, Vdc
@@ -164,3 +165,71 @@ def test_where_nothing_more_can_be_tried_the_smallest_so_far_is_written(
 
 def _refuse(_: object) -> None:
     raise DirtyError("fabric is dirty: gone")
+
+
+def test_who_is_struck_in_part_only_is_not_excused(vdc: Vdc, dc: FakeDataCenter, tmp_path: Path) -> None:
+    file = tmp_path / "it.yml"
+    shut = "  - {fault: session-shut, with: {router: rack1-tor0, peer: spine0}, at: 20s, for: 1s}\n"
+    file.write_text(SCHEDULE.replace("expect:", shut + "expect:"))
+    failed = vdc("fault", "schedule", str(file), uid=0)
+    assert failed.status == 1
+    assert "longest_flow_outage: invalid: external → rack1-tor0 udp" in failed.err
+    off = "  - {fault: routers-off, with: {routers: rack1-tor0}, at: 20s, for: 1s}\n"
+    file.write_text(SCHEDULE.replace("expect:", off + "expect:").replace("outage: 2s", "converge: 9s"))
+    assert "longest outage between racks and clients: 0.00 s" in vdc("fault", "schedule", str(file), uid=0).out
+    assert dc.leftovers() == ()
+
+
+def _starved(dc: FakeDataCenter, monkeypatch: pytest.MonkeyPatch, *, at: int) -> None:
+    """Have the probes of flows be starved from the run of this number on."""
+    from vdc.observe import flow_watch
+
+    honest, runs = flow_watch.flows, iter(range(99))
+
+    @contextmanager
+    def flows(dc: FakeDataCenter) -> Iterator[FlowWatch]:
+        with honest(dc) as watch:
+            yield watch
+        if next(runs) >= at:
+            watch.gaps = (Gap(end=9.0, seconds=9.0),)
+
+    monkeypatch.setattr("vdc.observe.flow_watch.flows", flows)
+
+
+def test_a_starved_probe_proves_nothing(
+    vdc: Vdc, dc: FakeDataCenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _starved(dc, monkeypatch, at=0)
+    file = tmp_path / "it.yml"
+    file.write_text(SCHEDULE)
+    unsure = vdc("fault", "schedule", str(file), "--seed", "3", "--shrink", uid=0)
+    assert unsure.status == 75
+    assert "longest_flow_outage: unknown: inconclusive" in unsure.err
+    assert not (tmp_path / "it.smallest.yml").exists()
+
+
+def test_a_part_of_which_nothing_can_be_told_does_not_fail(
+    vdc: Vdc, dc: FakeDataCenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _starved(dc, monkeypatch, at=1)
+    file = tmp_path / "it.yml"
+    file.write_text(SCHEDULE)
+    shrunk = vdc("fault", "schedule", str(file), "--seed", "3", "--shrink", uid=0)
+    assert shrunk.status == 1
+    assert "cannot be told: longest_flow_outage: unknown" in shrunk.out
+    assert "4 of its 4 faults are enough" in shrunk.err
+
+
+def test_a_part_that_fails_in_another_way_does_not_count(
+    vdc: Vdc, dc: FakeDataCenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vdc.cli.schedule import Attempt, Complaint
+
+    told = iter([(Complaint("a", "as told first"),)])
+    monkeypatch.setattr(Attempt, "__call__", lambda *_: next(told, (Complaint("b", "another"),)))
+    file = tmp_path / "it.yml"
+    file.write_text(SCHEDULE)
+    shrunk = vdc("fault", "schedule", str(file), "--shrink", uid=0)
+    assert "error: " in shrunk.err
+    assert "as told first" in shrunk.err
+    assert "4 of its 4 faults are enough" in shrunk.err

@@ -3,12 +3,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from vdc.cli.scenarios import STARTED, deployer_options, hand_over, scenario_folders
+from vdc.datacenter import lifecycle
 from vdc.errors import InputError
 from vdc.shell import Completed, run
+
+from .conftest import TOPOLOGIES, Vdc
 
 
 def test_without_a_choice_every_suite_runs() -> None:
@@ -70,3 +74,36 @@ def test_a_report_belongs_to_the_owner_of_the_directory_it_was_written_in(tmp_pa
     hand_over(report)
     owners = {(path.stat().st_uid, path.stat().st_gid) for path in (report.parent, report, report / "summary.md")}
     assert owners == {(1234, 1235)}
+
+
+def _unprepared(*_: object) -> NoReturn:
+    raise AssertionError("it was prepared")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--pause-before", "no_such_thing"], "--pause-before: no scenario has 'no_such_thing' in its name"),
+        (["--pause-before", "bgp", "-k", "not bgp"], "--pause-before: no scenario has 'bgp' in its name"),
+        (["--pause-before", "bgp", "-k", "not ("], "-k"),
+        (["--pause-before", "bgp"], "it was prepared"),
+    ],
+    ids=["no scenario's name", "one that does not run", "an expression that is none", "right"],
+)
+def test_a_scenario_to_wait_before_that_does_not_run_is_a_mistake_before_anything_is_touched(
+    vdc: Vdc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(lifecycle, "prepare", _unprepared)
+    earlier = tmp_path / "runs" / "small" / "summary.md"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("fine")
+    arguments = ("test", str(TOPOLOGIES / "small.yml"), "--suite", "standard", *options)
+    if said == "it was prepared":
+        with pytest.raises(AssertionError, match=said):
+            vdc(*arguments, uid=0)
+    else:
+        told = vdc(*arguments, uid=0)
+        assert told.status == 2
+        assert said in told.err
+    assert [path.name for path in tmp_path.rglob("*.*")] == ["summary.md"]

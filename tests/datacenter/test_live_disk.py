@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shlex
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,15 +16,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vdc.datacenter.disk import LiveDisk, flipped, sectors_of
+from vdc.datacenter.disk import WHERE, LiveDisk
 from vdc.datacenter.disks import Loss, Operation, Trial
 from vdc.datacenter.live import LiveDataCenter
 from vdc.datacenter.machine import LiveMachine
+from vdc.datacenter.sectors import flipped, sectors_of
 from vdc.errors import BuildError, CommandError, InputError, WaitTimeout
 from vdc.host.blocks import Block
 from vdc.host.write_log import SECTOR, Entry
 from vdc.model.topology import Volume
 from vdc.shell import Completed, find, run, start
+from vdc.wait import NotYet
 
 needs_qemu = pytest.mark.skipif(find("qemu-img") is None, reason="qemu-img is not installed (package qemu-utils)")
 SIZE = 4 << 20
@@ -170,17 +173,26 @@ def test_a_trial_tells_how_long_it_took(disk: LiveDisk, guest: Guest, operation:
     [
         (Completed(argv=("sh",), status=1, stdout="", stderr=f"dd: error writing: Input/output error\n{DD}"), "dd: e"),
         (Completed(argv=("sh",), status=1, stdout="", stderr=DD), "it failed and says nothing"),
-        (WaitTimeout("`sh -s`", deadline=20, last="still running"), "sh -s"),
-        (CommandError("x", ["sh"], 1, "the agent does not answer"), "agent"),
     ],
 )
-def test_a_trial_tells_what_the_guest_complained_of(
-    disk: LiveDisk, guest: Guest, says: Completed | Exception, error: str
-) -> None:
+def test_a_trial_tells_what_the_guest_complained_of(disk: LiveDisk, guest: Guest, says: Completed, error: str) -> None:
     guest.says = says
     found = disk.trial(Operation.WRITE).error
     assert error in found
     assert "copied" not in found
+
+
+SILENT = (
+    WaitTimeout("`sh -s`", deadline=20, last="still running"),
+    CommandError("x", ["sh"], 1, "the agent does not answer"),
+)
+
+
+@pytest.mark.parametrize("says", SILENT)
+def test_a_guest_that_does_not_answer_says_nothing_of_its_disk(disk: LiveDisk, guest: Guest, says: Exception) -> None:
+    guest.says = says
+    with pytest.raises(NotYet, match="does not tell"):
+        disk.trial(Operation.WRITE)
 
 
 def test_a_disk_is_struck_where_the_guest_has_mounted_it_and_nothing_is_done_to_it(
@@ -209,7 +221,7 @@ def test_what_is_struck_is_told_to_what_is_beneath(disk: LiveDisk, stone: Stone,
     assert "fallocate" in guest.asked[-1]
     disk.empty()
     assert 'rm -f "$folder/.vdc-full"' in guest.asked[-1]
-    disk.tidy()
+    disk.tidy("k")
     assert 'rm -f "$trial"' in guest.asked[-1]
 
 
@@ -225,7 +237,67 @@ def test_damage_is_put_right_by_another_process(disk: LiveDisk, stone: Stone) ->
     replace(disk).restore("k")
     assert stone.sectors == {**before, changed[0]: written}, "what was written since is lost, or damage is left"
     assert disk.damaged("k") == 0
+    stone.sectors[changed[1]] = bytes(SECTOR)
+    assert disk.damaged("k") == 0
+    assert left(disk) == ["k.damage"]
+    disk.tidy("k")
     assert left(disk) == []
+
+
+def damaged(disk: LiveDisk, stone: Stone) -> Mapping[int, bytes]:
+    stone.sectors = {sector: bytes([sector]) * SECTOR for sector in sectors_of(FILEFRAG)}
+    disk.damage("k", "/data/x", 3, seed=5)
+    return dict(stone.sectors)
+
+
+def test_damage_that_comes_back_is_seen(disk: LiveDisk, stone: Stone) -> None:
+    now = damaged(disk, stone)
+    disk.restore("k")
+    stone.sectors = dict(now)
+    assert disk.damaged("k") == 3
+    disk.restore("k")
+    assert disk.damaged("k") == 0
+
+
+def test_a_write_that_did_nothing_does_not_put_damage_right(
+    disk: LiveDisk, stone: Stone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged(disk, stone)
+    monkeypatch.setattr(stone, "write", lambda *_: None)
+    with pytest.raises(BuildError, match="were written, and are damaged"):
+        disk.restore("k")
+    assert left(disk) == ["k.damage"]
+
+
+def test_a_guest_keeps_no_damaged_page_that_it_could_write_back(
+    disk: LiveDisk, stone: Stone, guest: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged(disk, stone)
+    guest.asked.clear()
+    before: list[str] = []
+    monkeypatch.setattr(stone, "write", lambda *_: before.extend(guest.asked))
+    with pytest.raises(BuildError):
+        disk.restore("k")
+    assert any("sync; echo 1 > /proc/sys/vm/drop_caches" in script for script in before)
+
+
+@pytest.mark.parametrize("says", SILENT)
+def test_damage_is_put_right_beneath_a_guest_that_does_not_answer(
+    disk: LiveDisk, stone: Stone, guest: Guest, says: Exception
+) -> None:
+    damaged(disk, stone)
+    guest.says = says
+    disk.restore("k")
+    guest.says = None
+    assert disk.damaged("k") == 0
+
+
+def test_only_a_file_of_the_disk_is_damaged(disk: LiveDisk, guest: Guest, tmp_path: Path) -> None:
+    odd = "/data/it's; touch x"
+    disk.damage("k", odd, 1, seed=5)
+    assert shlex.quote(odd) in guest.asked[0]
+    script = f"disk=/dev/x folder={tmp_path}\n" + WHERE.format(file="/proc/self/status")
+    assert "/proc/self/status is not on /dev/x" in run(["sh", "-s"], stdin=script, timeout=10, check=False).stderr
 
 
 def test_a_file_that_is_too_small_is_not_damaged(disk: LiveDisk) -> None:
@@ -316,6 +388,18 @@ def test_what_was_held_back_is_not_written_beneath_a_guest_that_started_since(
         disk.restore("k")
     assert content(machine, tmp_path) == "." * 9
     assert left(disk) == ["k.overlay", "k.writes"]
+
+
+def test_who_dies_before_anything_is_held_back_leaves_nothing_to_settle(disk: LiveDisk, stone: Stone) -> None:
+    disk.folder.mkdir()
+    (disk.folder / "k.overlay").touch()
+    disk.restore("k")
+    assert left(disk) == []
+    (disk.folder / "k.overlay").touch()
+    (disk.folder / "k.writes").touch()
+    disk.restore("k")
+    assert stone.running()
+    assert left(disk) == []
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from vdc.datacenter import stay
 from vdc.datacenter.live import process_identity
 from vdc.datacenter.stay import Stay, begin, end, extend, parse_duration, resume, stay_of, stays
-from vdc.errors import DirtyError, InputError
+from vdc.errors import BuildError, DirtyError, InputError, VdcError
 from vdc.shell import start
 
 
@@ -83,13 +84,31 @@ def test_ending_what_is_gone_is_fine(tmp_path: Path) -> None:
     end(tmp_path, "hold")
 
 
+@pytest.mark.parametrize(
+    "late",
+    [
+        lambda gone: begin(gone, "hold", 600, why="it failed", goes=False),
+        lambda gone: extend(gone, 60),
+        resume,
+    ],
+)
+def test_what_comes_after_it_is_gone_leaves_nothing_that_blocks_the_name(
+    late: Callable[[Path], object], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="gone is gone"):
+        late(tmp_path / "gone")
+    end(tmp_path / "gone", "hold")
+    stay.main(tmp_path / "gone" / "ttl.json")
+    assert list(tmp_path.iterdir()) == []
+
+
 class Keeper:
     """Runs the keeper in this process; what it would take down is counted."""
 
     def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.directory = directory
         self.taken: list[Path] = []
-        self.refuses = 0
+        self.refuses: list[VdcError] = []
         monkeypatch.setattr(stay, "_take_down", self._take_down)
         monkeypatch.setattr(stay, "_LOOK_EVERY", 0.01)
 
@@ -98,8 +117,7 @@ class Keeper:
 
     def _take_down(self, directory: Path) -> None:
         if self.refuses:
-            self.refuses -= 1
-            raise DirtyError("it is being built")
+            raise self.refuses.pop()
         self.taken.append(directory)
 
 
@@ -114,9 +132,19 @@ def _rewrite(directory: Path, changed: Stay) -> None:
 
 def test_what_is_over_is_taken_down_also_when_somebody_was_at_it(keeper: Keeper, tmp_path: Path) -> None:
     begin(tmp_path, "ttl", 0.05, why="vdc up --ttl", goes=False)
-    keeper.refuses = 1
+    keeper.refuses = [DirtyError("it is being built")]
     keeper("ttl")
     assert keeper.taken == [tmp_path]
+
+
+def test_what_could_not_be_taken_down_is_told_once_and_tried_again(
+    keeper: Keeper, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin(tmp_path, "ttl", 0, why="vdc up --ttl", goes=False)
+    keeper.refuses = [BuildError("bridge br0", "it is busy") for _ in range(3)]
+    keeper("ttl")
+    assert keeper.taken == [tmp_path]
+    assert capsys.readouterr().err.count("was not taken down") == 1
 
 
 def test_what_somebody_holds_who_died_is_taken_down_when_its_time_is_up(keeper: Keeper, tmp_path: Path) -> None:

@@ -62,3 +62,10 @@ def test_one_that_was_not_finished_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no space"), archive(tmp_path / "it.tar.gz", limit=LIMIT):
         raise OSError("no space")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_its_folder_has_the_whole_name_of_what_it_is_of(tmp_path: Path) -> None:
+    path = tmp_path / "test_it.py__test_this.tar.gz"
+    with archive(path, limit=LIMIT) as target:
+        target.close("index.txt", "")
+    assert list(_members(path)) == ["test_it.py__test_this/index.txt"]

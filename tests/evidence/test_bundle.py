@@ -6,15 +6,19 @@ import base64
 import json
 import re
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from vdc.cluster.kubernetes.api import Manifest
-from vdc.errors import ClusterError
+from vdc.errors import ClusterError, WaitTimeout
 from vdc.evidence import Bundle, gather, sources
+from vdc.evidence.known import redacted
+from vdc.history import Event
 from vdc.model.expand import expand
 from vdc.model.load import load
+from vdc.shell import Completed
 from vdc.testing import FakeDataCenter, FakeKubernetes
 
 TOPOLOGY = Path(__file__).parents[2] / "topologies" / "k8s-small.yml"
@@ -52,7 +56,7 @@ def test_it_has_what_the_host_keeps_and_what_devices_say(dc: FakeDataCenter, tmp
     bundle = gather(dc, tmp_path / "out" / "it.tar.gz", facts={"test": "test_it", "seed": "7"})
     files = _files(bundle)
     assert files["consoles/rack0-cp0.log"] == "Kernel panic"
-    assert files["plan.json"] == "{}"
+    assert files["plan.json"] == "{}\n"
     assert json.loads(files["facts.json"]) == {"test": "test_it", "seed": "7"}
     assert "clock" in files["history.jsonl"]
     assert "cpu" in files["host.txt"]
@@ -145,3 +149,111 @@ def test_it_is_not_larger_than_it_may_be_and_says_what_was_cut(dc: FakeDataCente
     assert noise.endswith(_files(bundle)["consoles/rack0-cp0.log"])
     assert "consoles/rack0-cp0.log: " in bundle.index
     assert ", only its last " in bundle.index
+
+
+def test_one_question_without_an_answer_costs_no_other(dc: FakeDataCenter, tmp_path: Path) -> None:
+    def birdc(name: str, argv: tuple[str, ...]) -> Completed:
+        if name == "spine0" and "bfd" not in argv:
+            raise WaitTimeout("birdc", deadline=10.0, last="still running")
+        return Completed(argv=argv, status=0, stdout="all is well\n", stderr="")
+
+    dc.world.programs["birdc"] = birdc
+    files = _files(gather(dc, tmp_path / "it.tar.gz"))
+    asked = files["bird/spine0.txt"].split("# birdc")[1:]
+    assert ["no answer: " in each for each in asked] == [True, False, True]
+    assert "all is well" in asked[1]
+    assert "routes/spine0.txt" in files
+
+
+def test_what_came_of_a_guest_before_it_fell_silent_is_kept(
+    dc: FakeDataCenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def run(argv: Sequence[str], *, stdin: str | None = None, **_: object) -> Completed:
+        asked.append(stdin or "")
+        if len(asked) > 1:
+            raise WaitTimeout("sh", deadline=180.0, last="still running")
+        return Completed(argv=tuple(argv), status=0, stdout="=====vdc journals\nit froze\n", stderr="")
+
+    monkeypatch.setattr(dc.servers["rack0-cp0"], "run", run)
+    bundle = gather(dc, tmp_path / "it.tar.gz")
+    assert _files(bundle)["journals/rack0-cp0.txt"] == "it froze\n"
+    assert "*/rack0-cp0.txt: the rest not gathered: " in bundle.index
+    assert "the rest not gathered: " in str(bundle)
+    commands = [line for script in asked for line in script.splitlines() if "; " in line]
+    assert len(commands) > 10
+    assert all("; timeout 10 " in line for line in commands), "a frozen daemon must not hold up the others"
+
+
+def test_secrets_that_cannot_be_known_are_told(
+    dc: FakeDataCenter, cluster: FakeKubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (dc.run_directory / "secrets").mkdir()
+    for name in ("a", "b", "c"):
+        (dc.run_directory / "secrets" / name).write_text(f"known as {name}")
+    (dc.run_directory / "up.json").write_text("known as a, known as b, known as c")
+    read = Path.read_text
+
+    def unreadable(path: Path, *args: str, **options: str) -> str:
+        if path.name == "b":
+            raise OSError(5, "Input/output error", str(path))
+        return read(path, *args, **options)
+
+    def no_answer(kind: str) -> tuple[Manifest, ...]:
+        raise ClusterError(f"no answer\nto {kind}")
+
+    monkeypatch.setattr(Path, "read_text", unreadable)
+    monkeypatch.setattr(cluster, "list", no_answer)
+    bundle = gather(dc, tmp_path / "it.tar.gz")
+    assert _files(bundle)["up.json"] == "[redacted], known as b, [redacted]"
+    assert "known secrets incomplete: [Errno 5] Input/output error: " in bundle.index
+    assert "\nknown secrets incomplete: Secrets of the cluster: no answer to Secret\n" in bundle.index
+    assert str(bundle).count("known secrets incomplete: ") == 2
+
+
+def test_the_plan_is_without_what_guests_are_configured_by(dc: FakeDataCenter, tmp_path: Path) -> None:
+    seed = {"kind": "SeedDisk", "files": {"user-data": "chpasswd: root:hunter2"}}
+    (dc.run_directory / "plan.json").write_text(json.dumps({"resources": [seed]}))
+    plan = _files(gather(dc, tmp_path / "it.tar.gz"))["plan.json"]
+    assert json.loads(plan) == {"resources": [{"kind": "SeedDisk", "files": {"user-data": "[redacted]"}}]}
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("short\n", "short\n"),
+        (f"{'x' * 200}\nafter\n", "after\n"),
+        (f"{'x' * 70}\n{KEY}after\n", "after\n"),
+        (f"{'x' * 200}\nit\n{KEY[:40]}\n", f"it\n{KEY[:40]}\n"),
+    ],
+)
+def test_of_a_long_file_no_part_of_a_cut_key_is_left(tmp_path: Path, text: str, left: str) -> None:
+    path = tmp_path / "it.log"
+    path.write_text(text)
+    assert sources._end_of(path, longest=80).decode() == left
+
+
+def test_what_guests_said_goes_to_the_history_without_secrets(dc: FakeDataCenter, cluster: FakeKubernetes) -> None:
+    cluster.apply(
+        {"kind": "Secret", "metadata": {"name": "web"}, "data": {"it": base64.b64encode(PLANTED.encode()).decode()}}
+    )
+    said = [
+        Event(time=1.0, kind="journal", source="a", data={"text": f"it was {PLANTED}", "who": "app", "priority": 3}),
+        Event(time=2.0, kind="cluster", source="kubelet", data={"name": "Failed", "text": f"no {PLANTED}"}),
+        Event(time=3.0, kind="console", source="a", data={"line": "app --password hunter2 began"}),
+        Event(time=4.0, kind="note", source="a", data={"name": "nothing", "why": f"{PLANTED}: not found"}),
+        Event(time=5.0, kind="session", source="tor0", data={"text": "Established"}),
+    ]
+    told = redacted(dc, said)
+    assert [event.data.get("text", event.data.get("line", event.data.get("why"))) for event in told] == [
+        "it was [redacted]",
+        "no [redacted]",
+        "app --password [redacted] began",
+        "[redacted]: not found",
+        "Established",
+    ]
+    assert [(event.time, event.kind, event.source) for event in told] == [
+        (event.time, event.kind, event.source) for event in said
+    ]
+    assert told[0].data["priority"] == 3

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vdc.evidence.redaction import REDACTED, Redactor, secrets_of, without_secrets
+from vdc.evidence.redaction import REDACTED, Redactor, secrets_of, without_secrets, without_seeds
 
 KEY = (
     "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\nQyNTUxOQAAACB1\n-----END OPENSSH PRIVATE KEY-----\n"
@@ -36,6 +37,21 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrdWJlcm5ldGVzIn0.c2lnbmF0dXJlLW9mLWl0"
         ('{"password": "correct horse"}', "correct"),
         (json.dumps(json.dumps({"secret": "correcthorse"})), "correcthorse"),
         ("api_key: 'correcthorse'", "correcthorse"),
+        ('{"password": "correct horse"}', "correct horse"),
+        ('{"password": "ab,cdefgh", "user": "root"}', "ab,cdefgh"),
+        (json.dumps({"password": 'a"b, c\\d}; e'}), json.dumps('a"b, c\\d}; e')[1:-1]),
+        (json.dumps({"text": json.dumps({"password": 'correct "horse", b'})}), "horse"),
+        ("password: 'it''s a horse'", "s a horse"),
+        ("spec:\n  password: correct horse battery\n", "correct horse battery"),
+        ("PASSWORD=ab,cd;ef)gh next", "ab,cd;ef)gh"),
+        ('12 ? root 7 app --password x"y,z --verbose', 'x"y,z'),
+        ("app --token x", "x"),
+        ("app --db-password='correct horse'", "correct horse"),
+        (json.dumps(["app", "--token", "correct horse"]), "correct horse"),
+        (json.dumps([{"name": "DB_PASSWORD", "value": "correct horse"}]), "correct horse"),
+        ("- name: DB_PASSWORD\n  value: correcthorse\n", "correcthorse"),
+        ('bgp spine0 { password "correct horse"; }', "correct horse"),
+        ("GET http://admin:hunt@er22@example.org/ 200", "hunt@er22"),
     ],
 )
 def test_what_looks_like_a_secret_is_taken_out(text: str, secret: str) -> None:
@@ -54,6 +70,10 @@ def test_what_looks_like_a_secret_is_taken_out(text: str, secret: str) -> None:
         "commit 6fdaed28f9b0a1c2d3e4f5a6b7c8d9e0f1a2b3c4",
         "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIU\n-----END CERTIFICATE-----",
         "web-7d4b9c5d4-x2x9k.17a8b2c3d4e5f607 Scheduled",
+        '{"automountServiceAccountToken": false, "token": null, "password": ""}',
+        'secret "web-tls" not found',
+        "secret:\n  secretName: web-tls",
+        '{"secret": {"secretName": "web-tls"}}',
     ],
 )
 def test_what_is_none_stays_as_it_is(text: str) -> None:
@@ -72,6 +92,45 @@ def test_what_is_known_as_a_secret_is_never_left(secret: str, before: str, after
 def test_of_a_key_even_a_line_without_its_frame_is_known() -> None:
     clean, found = Redactor().knowing([KEY]).redact("it said b3BlbnNzaC1rZXktdjEAAAAA")
     assert (clean, found) == (f"it said {REDACTED}", 1)
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Z"]), min_size=1)
+SENTENCES = st.lists(TEXTS, min_size=1, max_size=4).map(" ".join).filter(lambda text: "[redacted]" not in text)
+
+
+@given(SENTENCES)
+def test_a_value_in_json_is_taken_out_whole_and_nothing_else_is(secret: str) -> None:
+    clean, _ = Redactor().redact(json.dumps({"password": secret, "user": "it"}))
+    assert json.loads(clean) == {"password": REDACTED, "user": "it"}
+
+
+@given(SENTENCES.filter(lambda text: len(text) >= 8), st.integers(1, 3))
+def test_a_value_in_json_that_is_itself_in_json_is_taken_out(secret: str, depth: int) -> None:
+    text, escaped = json.dumps({"password": secret}), json.dumps(secret)[1:-1]
+    for _ in range(depth):
+        text, escaped = json.dumps({"text": text}), json.dumps(escaped)[1:-1]
+    assert escaped not in Redactor().redact(text)[0]
+
+
+def test_what_is_known_is_known_in_json_too() -> None:
+    clean, _ = Redactor().knowing(['say "correct horse"\n']).redact(json.dumps({"x": 'say "correct horse"'}))
+    assert clean == f'{{"x": "{REDACTED}"}}'
+
+
+def test_a_plan_keeps_all_but_the_texts_guests_are_configured_by() -> None:
+    plan: dict[str, Any] = {
+        "topology": {"servers": [{"name": "a", "user_data": "root:hunter2", "ignition": None}]},
+        "resources": [
+            {"kind": "SeedDisk", "server": "a", "files": {"user-data": "chpasswd: root:hunter2"}},
+            {"kind": "IgnitionFile", "server": "a", "text": "root:hunter2"},
+            {"kind": "TextFile", "text": "router id 1"},
+        ],
+    }
+    clean = without_seeds(json.dumps(plan))
+    assert "hunter2" not in clean
+    assert json.loads(clean)["resources"][0] == {"kind": "SeedDisk", "server": "a", "files": {"user-data": REDACTED}}
+    assert json.loads(clean)["resources"][2] == plan["resources"][2]
+    assert json.loads(clean)["topology"] == {"servers": [{"name": "a", "user_data": REDACTED, "ignition": None}]}
 
 
 def test_too_short_a_secret_is_not_looked_for() -> None:

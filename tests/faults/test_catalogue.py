@@ -20,6 +20,7 @@ from vdc.faults import (
     LinkCut,
     LinkDisturbed,
     LinkOneWay,
+    PowerFlap,
     RackOff,
     RoutersOff,
     ServerCrash,
@@ -54,6 +55,13 @@ def test_each_fault_comes_back_from_its_record(make_dc: MakeDataCenter) -> None:
     dc = make_dc()
     for fault in every_fault(dc.topology):
         assert from_record(to_record(fault), dc) == fault
+
+
+def test_a_fault_has_the_same_key_when_it_comes_back_from_its_record(make_dc: MakeDataCenter) -> None:
+    dc = make_dc()
+    one = (LinkDisturbed("spine0", "rack0-tor0", Disturbance(loss=1)), PowerFlap(("rack0-cs0",), within=5))
+    for fault in (*every_fault(dc.topology), *one):
+        assert from_record(to_record(fault), dc).key == fault.key
 
 
 def test_each_kind_is_described() -> None:

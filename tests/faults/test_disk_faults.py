@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from vdc.datacenter.convergence import differences
-from vdc.datacenter.disks import Loss, Operation
+from vdc.datacenter.disks import Loss, Operation, Trial
 from vdc.errors import HarnessTimeout, HealError, HostError
 from vdc.faults import (
     DiskDamaged,
@@ -22,6 +22,7 @@ from vdc.faults import (
 from vdc.faults.catalogue import from_record, parse, to_record
 from vdc.history import read
 from vdc.testing import FakeCluster, FakeDataCenter, Lie
+from vdc.wait import NotYet
 
 MakeDataCenter = Callable[..., FakeDataCenter]
 SERVER = "rack1-cs0"
@@ -124,6 +125,50 @@ def test_a_disk_that_nobody_could_tell_from_a_fast_one_is_refused(operations: in
 def test_a_disk_that_fails_at_nothing_is_refused(operations: tuple[Operation, ...]) -> None:
     with pytest.raises(ValueError, match="some fail"):
         DiskErrors(SERVER, operations)
+
+
+OTHERS = ("/dev/vdb is not mounted", "dd: failed to open: No such file or directory", "")
+
+
+@pytest.mark.parametrize("error", OTHERS)
+@pytest.mark.parametrize("fault", FAULTS[1:5], ids=lambda fault: fault.name.replace(" ", "-"))
+def test_what_fails_for_another_reason_is_no_proof(
+    make_dc: MakeDataCenter, monkeypatch: pytest.MonkeyPatch, fault: Fault, error: str
+) -> None:
+    dc = make_dc()
+    monkeypatch.setattr("vdc.testing.disks.FakeDisk.trial", lambda *_: Trial(seconds=0.1, error=error))
+    fault.inject(dc)
+    with pytest.raises(NotYet):
+        fault.bites(dc)
+
+
+def test_a_disk_that_is_slow_by_itself_is_no_proof(make_dc: MakeDataCenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    dc, fault = make_dc(), DiskSlow(SERVER)
+    monkeypatch.setattr("vdc.testing.disks.FakeDisk.trial", lambda *_: Trial(seconds=9.0))
+    with pytest.raises(NotYet, match="nothing slows disk data"):
+        fault.bites(dc)
+    with pytest.raises(HarnessTimeout, match="to be faster than it shall be"):
+        fault.inject(dc)
+    assert ailments(dc) == []
+
+
+@pytest.mark.parametrize("operations", [1, 2, 50])
+def test_a_disk_as_slow_as_can_be_is_measured_in_time(make_dc: MakeDataCenter, operations: int) -> None:
+    dc = make_dc()
+    with injected(dc, DiskSlow(SERVER, operations=operations)):
+        pass
+    told = [event.data["seconds"] for event in read(dc.recorder.path) if event.source == "disk"]
+    assert max(told[1].values()) <= 4.0
+
+
+def test_a_server_that_lost_its_power_since_gets_it_with_its_disk(
+    make_dc: MakeDataCenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dc = make_dc()
+    monkeypatch.setattr("vdc.testing.devices.FakeMachine.reset", lambda _: pytest.fail("a button that does nothing"))
+    with injected(dc, DiskErrors(SERVER, (Operation.READ,))):
+        dc.servers[SERVER].power_off()
+    assert dc.world.down == set()
 
 
 def test_the_history_tells_what_a_loss_of_power_did_to_writes(make_dc: MakeDataCenter) -> None:

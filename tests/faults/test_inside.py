@@ -25,10 +25,12 @@ from vdc.faults import (
 )
 from vdc.faults.catalogue import from_record, parse, to_record
 from vdc.faults.clocks import Look, rate
-from vdc.faults.inside import Inside, Unit, asking, beginning, ending
+from vdc.faults.inside import Inside, Unit, asking, beginning, ending, looking
 from vdc.history import read
+from vdc.host.cpu import Controller
 from vdc.shell import run
 from vdc.testing import FakeCluster, FakeDataCenter, Lie
+from vdc.wait import NotYet
 
 MakeDataCenter = Callable[..., FakeDataCenter]
 GOLDEN = Path(__file__).parents[1] / "golden" / "faults"
@@ -233,6 +235,52 @@ def test_the_scripts_are_as_they_were_read(
         path = tmp_path / f"part{number}.sh"
         path.write_text(part)
         run(["sh", "-n", str(path)], timeout=10)
+
+
+@pytest.mark.parametrize("fault", INSIDE, ids=_id)
+def test_a_fault_that_ends_in_the_body_is_found_out(make_dc: MakeDataCenter, fault: Inside) -> None:
+    dc = make_dc()
+    with pytest.raises(HarnessTimeout, match="it ended by itself"), injected(dc, fault):
+        dc.world.inside.told["look"] = ("ended\n", "ended\n")
+    assert dc.dirty() is None
+
+
+def test_whether_a_fault_ended_is_told_by_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vdc.faults.inside.FOLDER", str(tmp_path))
+
+    def looked() -> str:
+        return run(["sh", "-s"], stdin=looking("forks", "KEY"), timeout=10).stdout
+
+    assert looked() == "", "it was never begun since the boot"
+    (tmp_path / "KEY.end").touch()
+    assert looked() == "ended\n"
+    (tmp_path / "KEY.on").touch()
+    assert looked() == ""
+
+
+def test_who_is_not_among_the_processes_of_a_service_proves_nothing(make_dc: MakeDataCenter) -> None:
+    with pytest.raises(NotYet, match="nobody could get among the processes of vdc-etcd"):
+        ForksExhausted("rack0-cs0", ETCD).expect(make_dc(), {"forked": "no"}, broken=True)
+
+
+def test_a_server_that_has_little_though_nobody_keeps_it_from_more_proves_nothing(
+    make_dc: MakeDataCenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dc = make_dc()
+    monkeypatch.setattr(dc.world.inside, "throttled", lambda *_: 7)
+    with (
+        pytest.raises(HarnessTimeout, match="the host kept none from it"),
+        injected(dc, CpuStolen("rack0-cs0", 75)),
+    ):
+        raise AssertionError("the body ran")
+
+
+def test_how_often_processes_were_kept_from_having_more(tmp_path: Path) -> None:
+    found = Controller(mount=tmp_path, unified=True)
+    assert found.throttled("vdc-a-KEY") == 0
+    (tmp_path / "vdc-a-KEY=%2F").mkdir()
+    (tmp_path / "vdc-a-KEY=%2F" / "cpu.stat").write_text("nr_periods 9\nnr_throttled 4\nthrottled_usec 70\n")
+    assert found.throttled("vdc-a-KEY") == 4
 
 
 def test_how_fast_a_clock_goes_is_told_with_what_is_unsure() -> None:

@@ -34,7 +34,9 @@ from vdc.faults.power import instants
 from vdc.faults.selectors import Rack
 from vdc.model.expand import expand
 from vdc.model.load import load
+from vdc.shell import Completed
 from vdc.testing import FakeDataCenter, Lie
+from vdc.testing.devices import FakeMachine
 
 MakeDataCenter = Callable[..., FakeDataCenter]
 
@@ -197,6 +199,45 @@ def test_power_that_flaps_goes_and_comes_as_often_as_said(
 def test_power_that_does_not_flap_is_refused(more: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="at least twice"):
         PowerFlap(("a",), **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("fault", [ServerCrash("rack1-cs0"), NmiPanic("rack1-cs0")], ids=lambda fault: fault.name)
+def test_a_server_that_lost_its_power_since_is_healed_too(
+    make_dc: MakeDataCenter, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    dc = make_dc()
+    reset = type(dc.servers["rack1-cs0"]).reset
+
+    def button(machine: FakeMachine) -> None:
+        assert machine.power() is not Power.OFF, "a button that does nothing"
+        reset(machine)
+
+    monkeypatch.setattr(FakeMachine, "reset", button)
+    with injected(dc, fault):
+        dc.servers["rack1-cs0"].power_off()
+    assert dc.world.down == set()
+
+
+def test_a_server_that_stood_still_has_the_time_again(make_dc: MakeDataCenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    dc = make_dc()
+    behind = [0.0]
+
+    def date(_: str, argv: tuple[str, ...]) -> Completed:
+        if "--set" in argv:
+            behind[0] = 0.0
+        return Completed(argv=argv, status=0, stdout="", stderr="")
+
+    dc.world.programs["date"] = date
+    monkeypatch.setattr(dc.world.inside, "ahead", lambda _: -behind[0])
+    with injected(dc, ServerPaused("rack1-cs0")):
+        behind[0] = 90.0
+    assert behind == [0.0]
+    dc.world.programs.pop("date")
+    with (
+        pytest.raises(HealError, match=r"the clock of rack1-cs0 is -90\.0 s ahead"),
+        injected(dc, ServerPaused("rack1-cs0")),
+    ):
+        behind[0] = 90.0
 
 
 def test_a_person_says_it_in_words(make_dc: MakeDataCenter) -> None:

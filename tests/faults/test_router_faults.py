@@ -131,6 +131,27 @@ def test_a_restart_at_which_routes_are_dropped_is_not_graceful(
         raise AssertionError("the body ran")
 
 
+@pytest.mark.parametrize("fault", [BirdKilled(("spine0",)), BirdFrozen(("border0",))], ids=lambda fault: fault.name)
+def test_a_router_that_another_fault_has_silenced_is_no_witness(make_dc: MakeDataCenter, fault: Fault) -> None:
+    dc = make_dc()
+    with injected(dc, BirdFrozen(("rack0-tor0", "spine1"))):
+        with injected(dc, fault):
+            pass
+        assert dc.dirty() is None
+    assert differences(dc) == ()
+
+
+def test_where_every_witness_is_silenced_nothing_is_proven(make_dc: MakeDataCenter) -> None:
+    dc = make_dc()
+    beside = {each.peer_device for each in dc.topology.router("spine0").sessions}
+    with (
+        pytest.raises((HarnessTimeout, HealError), match="does not tell"),
+        injected(dc, BirdFrozen(tuple(sorted(beside & set(dc.routers))))),
+        injected(dc, BirdKilled(("spine0",))),
+    ):
+        raise AssertionError("the body ran")
+
+
 def test_two_changes_of_what_a_router_announces_are_undone_one_by_one(make_dc: MakeDataCenter) -> None:
     dc = make_dc()
     first, second = ip_network(SERVER), ip_network("10.64.0.17/32")

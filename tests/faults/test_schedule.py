@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from tests.conftest import Golden
 from vdc.datacenter.convergence import differences
 from vdc.errors import HarnessTimeout, HealError, HostError, InputError
-from vdc.faults import LinkCut, LinkDisturbed, RackOff, RoutersOff
+from vdc.faults import Isolated, LinkCut, LinkDisturbed, RackOff, RoutersOff
 from vdc.faults.catalogue import Chosen, to_record
 from vdc.faults.kinds import KINDS
 from vdc.faults.picking import among_of, pick
@@ -169,7 +169,8 @@ def test_who_leads_is_found_out_when_it_breaks(make_dc: MakeDataCenter) -> None:
     dc = make_dc()
     planned = draw(dc, "faults: [ {fault: isolated, with: {server: leader, peers: rack0-cs0}} ]\n")
     assert planned[0].exactly is None
-    play(dc, planned, chooser_of(dc, leader="rack2-cs0"))
+    (fault,) = play(dc, planned, chooser_of(dc, leader="rack2-cs0"))
+    assert fault == Isolated("rack2-cs0", ("rack0-cs0",))
     assert {each.data["name"] for each in read(dc.recorder.path) if each.kind == "fault"} == {
         "rack2-cs0 cut off from rack0-cs0"
     }

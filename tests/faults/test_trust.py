@@ -19,7 +19,7 @@ from tests.conftest import Golden
 from vdc.cluster.certificates import shown_until
 from vdc.cluster.pki import Authority
 from vdc.errors import ClusterError, CommandError, HarnessTimeout, HealError, HostError
-from vdc.faults import CertificateExpired, Fault, RegistryGone, injected
+from vdc.faults import CertificateExpired, Fault, RegistryGone, injected, trust
 from vdc.faults.catalogue import from_record, to_record
 from vdc.faults.inside import Unit
 from vdc.model.expand import expand
@@ -100,10 +100,37 @@ def test_what_has_no_authority_of_ours_or_no_registry_is_not_struck(make_dc: Mak
 def test_the_scripts_are_as_they_were_read(make_dc: MakeDataCenter, golden: Golden, tmp_path: Path) -> None:
     dc = make_dc()
     text = "\n---\n".join((REGISTRY.begins(dc), REGISTRY.ends(), REGISTRY.asks(dc), ETCD.ends(), KUBELET.ends()))
-    golden(GOLDEN / "trust.sh", text.replace(REGISTRY.key, "KEY"))
+    for fault in (REGISTRY, ETCD, KUBELET):
+        text = text.replace(fault.key, "KEY")
+    golden(GOLDEN / "trust.sh", text)
     for number, part in enumerate((REGISTRY.begins(dc), REGISTRY.asks(dc), ETCD.begins(dc), KUBELET.ends())):
         (tmp_path / f"{number}.sh").write_text(part)
         run(["sh", "-n", str(tmp_path / f"{number}.sh")], timeout=10)
+
+
+@pytest.mark.parametrize("tries", [1, 2])
+def test_a_certificate_is_put_back_where_the_server_forgot_that_it_was_replaced(
+    make_dc: MakeDataCenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tries: int
+) -> None:
+    dc, file = make_dc(), tmp_path / "shown" / "member.crt"
+    file.parent.mkdir()
+    file.write_text("good")
+    file.chmod(0o640)
+    shown = dataclasses.replace(trust._SHOWN["vdc-etcd"], path=str(file))
+    monkeypatch.setattr(trust, "_SHOWN", {"vdc-etcd": shown})
+    for _ in range(tries):
+        run(["sh", "-e", "-s"], stdin=ETCD.begins(dc), timeout=10)
+        assert "BEGIN CERTIFICATE" in file.read_text()
+
+    def in_the_guest(_: object, __: object, script: str) -> str:
+        return "" if script.startswith(": vdc-fault") else run(["sh", "-s"], stdin=script, timeout=10).stdout
+
+    monkeypatch.setattr("vdc.faults.inside.Inside._run", in_the_guest)
+    ETCD.heal(dc)
+    ETCD.heal(dc)
+    assert file.read_text() == "good"
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert list(file.parent.iterdir()) == [file]
 
 
 def test_an_expired_certificate_is_as_before_but_for_its_time(tmp_path: Path) -> None:

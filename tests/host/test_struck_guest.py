@@ -83,7 +83,7 @@ def test_a_slow_disk_is_as_slow_as_was_asked_for(
     assert seen[0] < 0.7
     assert 1.3 <= seen[1] < 3.0
     assert seen[2] < 0.7
-    server.disk("data").tidy()
+    server.disk("data").tidy("")
 
 
 def test_a_full_disk_is_full_and_has_room_again(one: LiveDataCenter, server: LiveMachine) -> None:

@@ -70,6 +70,14 @@ def test_a_flow_of_which_nothing_ever_came_is_invalid_however_short_that_was() -
     assert (verdict.kind, verdict.message) == (Kind.INVALID, "nothing ever came: a → b")
 
 
+def test_only_the_probe_that_told_of_an_outage_is_excused_by_its_gaps() -> None:
+    outage = FlowOutage(start=12.0, end=15.0, lost=300, source="p0")
+    seen = FlowSeen(name="a → b", ends=("a", "b"), lane="lane", sent=1000, lost=300, outages=(outage,))
+    for source, kind in (("p0", Kind.UNKNOWN), ("p1", Kind.INVALID)):
+        gaps = (Gap(end=15.0, seconds=3.0, source=source),)
+        assert longest_flow_outage(watch(seen, gaps=gaps), budget=0.1).kind is kind
+
+
 def test_a_gap_before_the_body_or_a_short_one_is_no_doubt() -> None:
     gaps = (Gap(end=9.0, seconds=3.0), Gap(end=15.0, seconds=0.05))
     assert longest_flow_outage(watch(flow(), gaps=gaps), budget=0.1).kind is Kind.VALID

@@ -17,7 +17,7 @@ from vdc.model.expand import expand
 from vdc.model.load import load
 from vdc.observe.flow_probe import FlowConfig, FlowProbeConfig, StreamConfig
 from vdc.observe.flow_sockets import echo_head
-from vdc.observe.flow_watch import FlowWatch, fill, flows
+from vdc.observe.flow_watch import FlowWatch, bearable, fill, flows, free_ports
 from vdc.observe.flows import flows_of
 from vdc.observe.ledger import FlowOutage
 from vdc.observe.ops import Gap
@@ -59,7 +59,7 @@ def test_a_watch_adds_up_what_its_processes_told_and_nobody_else() -> None:
     assert two.outages[0].seconds == pytest.approx(0.04)
     assert two.outages[0].over == ("rack0-tor1", "spine0")
     assert {flow.sent for flow in others} == {100}
-    assert watch.gaps == (Gap(end=2.5, seconds=0.2),)
+    assert watch.gaps == (Gap(end=2.5, seconds=0.2, source="p1"),)
     assert watch.latest == 2.9, "the one that told of nothing for longest"
     assert watch.cpu == pytest.approx(0.03)
     assert watch.longest() == pytest.approx(0.04)
@@ -78,6 +78,33 @@ def test_a_site_of_one_rack_without_clients_has_nothing_to_watch(tmp_path: Path)
     file.write_text("name: alone\nracks: [{count: 1}]\nexternal: {clients: 0}\n")
     dc = FakeDataCenter(expand(load(file)), tmp_path)
     with pytest.raises(ProbeError, match="no flow to watch"), flows(dc):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("streams", "cores", "period"), [(57, 1, 0.01), (192, 2, 0.01), (384, 2, 0.02), (1920, 2, 0.1), (9600, 10, 0.1)]
+)
+def test_where_cores_are_few_for_all_streams_packets_go_less_often(streams: int, cores: int, period: float) -> None:
+    assert bearable(streams, 0.01, cores=cores) == pytest.approx(period)
+    assert bearable(streams, 0.5, cores=cores) == 0.5
+
+
+def test_more_streams_than_the_host_bears_are_refused_with_what_to_do() -> None:
+    with pytest.raises(ProbeError, match=r"2000 streams of packets are too many for 2 cores.*\n.*`racks=`"):
+        bearable(2000, 0.01, cores=2)
+
+
+def test_no_two_probes_of_a_data_centre_have_the_same_ports(tmp_path: Path) -> None:
+    with free_ports(tmp_path / "probes", 7, 3) as ours, free_ports(tmp_path / "probes", 6, 4) as theirs:
+        assert not set(ours) & set(theirs)
+        assert len({*ours, *theirs}) == 7
+    with free_ports(tmp_path / "probes", 7, 3) as again:
+        assert again == ours
+    with (
+        free_ports(tmp_path / "probes", 0, 199),
+        pytest.raises(ProbeError, match="2 blocks of ports are wanted, and 1 are free"),
+        free_ports(tmp_path / "probes", 0, 2),
+    ):
         pass
 
 

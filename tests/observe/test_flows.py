@@ -154,6 +154,14 @@ def test_what_comes_after_a_later_one_is_reordered_and_what_comes_again_is_dupli
     assert ledger.take() == Counts(sent=12, lost=0, duplicated=len(again), reordered=overtaken)
 
 
+def test_an_outage_that_goes_on_is_known_until_sending_stopped() -> None:
+    ledger = Ledger(PATIENCE)
+    ledger.come(ledger.send(0.0))
+    ledger.send(0.01)
+    assert list(ledger.settle(PATIENCE)) == []
+    assert list(ledger.close(0.02)) == [FlowOutage(start=0.0, end=0.02, lost=1)]
+
+
 def test_a_sender_that_stood_still_has_lost_nothing() -> None:
     ledger = Ledger(PATIENCE)
     outages: list[FlowOutage] = []

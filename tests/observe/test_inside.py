@@ -57,6 +57,19 @@ def test_journals_clocks_and_the_cluster_s_events_are_told_in_order(
     assert max(since) <= time.time()
 
 
+def test_a_guest_that_answers_nonsense_costs_no_other_its_journal(dc: FakeDataCenter) -> None:
+    def journalctl(server: str, argv: tuple[str, ...]) -> Completed:
+        priority = [{}] if server == "rack1-cs0" else "3"
+        line = {"__REALTIME_TIMESTAMP": str(round(time.time() * 1e6)), "MESSAGE": server, "PRIORITY": priority}
+        return Completed(argv=argv, status=0, stdout=json.dumps(line), stderr="")
+
+    dc.world.programs["journalctl"] = journalctl
+    events = Inside(dc).read()
+    assert {event.source for event in events if event.kind == "journal"} == {*dc.servers} - {"rack1-cs0"}
+    (silent,) = [event for event in events if event.kind == "note" and event.source == "rack1-cs0"]
+    assert "ValueError" in silent.data["why"]
+
+
 def test_a_guest_that_gives_no_answer_is_told_and_the_others_are_read(dc: FakeDataCenter) -> None:
     seen = Inside(dc)
     dc.servers["rack1-cs0"].crash()

@@ -59,6 +59,13 @@ def test_what_is_no_text_or_no_line_of_a_journal_hurts_nobody() -> None:
     assert [event.data["text"] for event in journal_events(text, "cs0", CLOCK, LEAD)] == ["\ufffdcafé", ""]
 
 
+def test_of_a_field_that_an_entry_has_more_than_once_the_last_counts() -> None:
+    entry = json.loads(_line(["first", list(b"last")]))
+    text = json.dumps(entry | {"PRIORITY": ["6", "3"], "SYSLOG_IDENTIFIER": ["app"], "_SYSTEMD_UNIT": ["a", "b"]})
+    (event,) = journal_events(text, "cs0", CLOCK, LEAD)
+    assert (event.data["text"], event.data["priority"], event.data["who"]) == ("last", 3, "app")
+
+
 def _object(**fields: object) -> dict[str, object]:
     return {"metadata": {"name": "e"}, "involvedObject": {"kind": "Pod", "namespace": "vdc", "name": "web"}, **fields}
 

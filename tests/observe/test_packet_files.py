@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vdc.history import Recorder
-from vdc.host.packet_ring import Moments, Ring
+from vdc.history import Event, Recorder
+from vdc.host.packet_ring import Moments, Ring, answer
 from vdc.host.pcapng import Packet, pcapng
 
 PACKETS = st.builds(
@@ -64,24 +67,75 @@ class _Ring:
         self.asked.append((start, end))
 
 
+def _event(kind: str, time: float, **data: object) -> Event:
+    return Event(time=time, kind=kind, source="harness", data=data)
+
+
+LEAD = 1000.0
+
+
 def test_a_fault_is_a_moment_from_before_it_until_after_it(tmp_path: Path) -> None:
     recorder, ring = Recorder(tmp_path / "history.jsonl"), _Ring()
     moments, rings = Moments(recorder.path), cast(dict[str, Ring], {"tor": ring})
-    moments.look(rings, 100.0)
-    recorder.record("fault", "harness", name="old", phase="bites")
-    moments.look(rings, 101.0)
+    moments.look(rings, 100.0, LEAD)
+    recorder.write([_event("fault", 100.5, phase="bites")])
+    moments.look(rings, 101.0, LEAD)
     assert ring.asked == [], "what was there when it first looked is none"
-    recorder.record("note", "harness", name="nothing")
-    moments.look(rings, 102.0)
+    recorder.write([_event("note", 101.5, name="nothing")])
+    moments.look(rings, 102.0, LEAD)
     assert ring.asked == []
-    recorder.record("fault", "harness", name="spine0 off", phase="inject")
-    moments.look(rings, 103.0)
-    assert ring.asked == [(101.0, 103.0)]
-    recorder.record("power", "harness", server="spine0", action="off")
-    moments.look(rings, 103.1)
-    moments.look(rings, 107.9)
-    assert len(ring.asked) == 1, "one moment at a time"
-    moments.look(rings, 108.0)
-    assert ring.asked[1:] == [(103.0, 106.0)]
-    moments.look(rings, 120.0)
+    recorder.write([_event("fault", 102.5, phase="inject")])
+    moments.look(rings, 103.0, LEAD)
+    assert ring.asked == [(1100.5, 1103.0)]
+    moments.look(rings, 107.4, LEAD)
+    assert len(ring.asked) == 1
+    moments.look(rings, 107.5, LEAD)
+    assert ring.asked[1:] == [(1100.5, 1105.5)]
+    moments.look(rings, 120.0, LEAD)
     assert len(ring.asked) == 2
+
+
+def test_an_outage_is_a_moment_from_before_it_began(tmp_path: Path) -> None:
+    recorder, ring = Recorder(tmp_path / "history.jsonl"), _Ring()
+    moments, rings = Moments(recorder.path), cast(dict[str, Ring], {"tor": ring})
+    recorder.start()
+    moments.look(rings, 100.0, 0.0)
+    recorder.write([_event("outage", 110.0, seconds=8.0, lost=1)])
+    moments.look(rings, 110.1, 0.0)
+    moments.look(rings, 115.0, 0.0)
+    assert ring.asked == [(100.0, 110.1), (100.0, 113.0)]
+
+
+def test_a_moment_soon_after_another_is_one_too(tmp_path: Path) -> None:
+    recorder, ring = Recorder(tmp_path / "history.jsonl"), _Ring()
+    moments, rings = Moments(recorder.path), cast(dict[str, Ring], {"tor": ring})
+    recorder.start()
+    moments.look(rings, 100.0, 0.0)
+    for time in (101.0, 104.0):
+        recorder.write([_event("power", time, server="spine0", action="off")])
+        moments.look(rings, time, 0.0)
+    moments.look(rings, 109.0, 0.0)
+    assert ring.asked == [(99.0, 101.0), (102.0, 104.0), (99.0, 104.0), (102.0, 107.0)]
+
+
+def test_half_a_line_is_read_when_it_is_whole(tmp_path: Path) -> None:
+    history, ring = tmp_path / "history.jsonl", _Ring()
+    moments, rings = Moments(history), cast(dict[str, Ring], {"tor": ring})
+    history.touch()
+    moments.look(rings, 100.0, 0.0)
+    line = _event("power", 101.0, server="spine0", action="off").to_line()
+    history.write_text(line[:-9])
+    moments.look(rings, 101.1, 0.0)
+    history.write_text(line)
+    moments.look(rings, 101.2, 0.0)
+    assert ring.asked == [(99.0, 101.2)]
+
+
+@pytest.mark.parametrize("said", [b"", None], ids=["gone", "silent"])
+def test_who_names_no_folder_gets_nothing_and_holds_up_nobody(said: bytes | None, tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, suppress(TimeoutError):
+        if said is not None:
+            theirs.shutdown(socket.SHUT_WR)
+        answer(ours, {}, 0.0)
+    assert list(tmp_path.iterdir()) == []

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -157,9 +158,9 @@ def test_names_are_asked_for_and_a_refusal_is_lost(dc: LoopbackDataCenter) -> No
         ]
         with requests(dc, LoopbackClient(), targets) as watch:
             let_pass(0.8)
-    assert (seen(watch, "web.vdc.svc").lost, seen(watch, "web.vdc.svc").sent > 2) == (0, True)
+    assert (seen(watch, "web.vdc.svc").lost, seen(watch, "web.vdc.svc").sent > 0) == (0, True)
     nobody = seen(watch, "nobody.vdc.svc.")
-    assert nobody.lost == nobody.sent > 2
+    assert nobody.lost == nobody.sent > 0
     assert nobody.outages[0].why == "no address: response code 3"
 
 
@@ -188,6 +189,32 @@ def test_a_probe_that_was_stopped_says_so(dc: LoopbackDataCenter, server: Server
     assert max(gap.seconds for gap in watch.gaps) > 1.4
     with pytest.raises(AssertionError, match=r"longest_flow_outage: unknown: .*starved"):
         judge_flows(watch, longest=0.5)
+
+
+def test_a_stall_shorter_than_its_patience_is_told_however_seldom_it_asks(
+    dc: LoopbackDataCenter, server: Server
+) -> None:
+    seldom = [replace(each, period=0.5) for each in both(server.url, patience=2.0)]
+    with requests(dc, LoopbackClient(), seldom) as watch:
+        let_pass(0.3)
+        (process,) = (pid for pid in children() if "request_probe" in command(pid))
+        os.kill(process, signal.SIGSTOP)
+        let_pass(1.2)
+        os.kill(process, signal.SIGCONT)
+        let_pass(0.3)
+    assert max((gap.seconds for gap in watch.gaps), default=0.0) > 1.1
+    assert {gap.source for gap in watch.gaps} == {event.source for event in watch.events if event.kind == "gap"}
+
+
+def test_an_outage_at_the_end_lasts_until_asking_stopped_and_not_until_patience_is_over(
+    dc: LoopbackDataCenter, server: Server
+) -> None:
+    with requests(dc, LoopbackClient(), both(server.url, patience=3.0)) as watch:
+        let_pass(0.5)
+        server.answers.clear()
+        let_pass(0.2)
+    assert watch.flows[0].outages
+    assert all(each.end < watch.ended + 1.0 for flow in watch.flows for each in flow.outages)
 
 
 def children() -> list[int]:

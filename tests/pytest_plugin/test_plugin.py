@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -334,6 +335,33 @@ def test_suites_run_in_their_order(project: Path) -> None:
     assert done.status == 0, done.stdout
     places = [done.stdout.index(f"::test_{name} ") for name in ("standard", "reboot", "fault", "upgrade")]
     assert places == sorted(places)
+
+
+def test_what_was_said_inside_during_the_standard_suite_is_told_before_another_suite_begins(project: Path) -> None:
+    anew = "\nfrom copy import copy\nattach = Life.attach\nLife.attach = lambda *said: copy(attach(*said))\n"
+    (project / "conftest.py").write_text(CONFTEST + anew)  # as one that runs is another object each time
+    for suite in ("standard", "fault"):
+        text = f"import pytest\n@pytest.mark.{suite}\ndef test_it(dc):\n    pass\n"
+        (project / f"test_{suite}.py").write_text(text)
+    done = _bare_pytest(project, "", "--dc=fake", "--run-dir=report", "--import-mode=importlib")
+    assert done.status == 0, done.stdout
+    offsets = Counter(e.source for e in read(project / "report" / "history.jsonl") if e.kind == "offset")
+    assert set(offsets.values()) == {4}, "at the beginning and at the end of both"
+
+
+def test_secrets_that_guests_say_are_not_in_the_history_of_the_run(project: Path) -> None:
+    line = "2026-11-22T13:53:04.193Z app --password hunter2 began"
+    text = f"""
+def test_it(dc):
+    log = dc.run_directory / 'consoles' / 'rack1-cs0.log'
+    log.parent.mkdir(exist_ok=True)
+    log.write_text({line!r} + chr(10))
+"""
+    done = _pytest(project, text)
+    assert done.status == 0, done.stdout
+    told = (project / "report" / "history.jsonl").read_text() + (project / "report" / "report.html").read_text()
+    assert "app --password [redacted] began" in told
+    assert "hunter2" not in told
 
 
 def test_the_history_of_the_run_outlives_the_data_centre(project: Path) -> None:

@@ -65,6 +65,16 @@ def test_what_a_body_s_own_watch_has_read_is_not_told_again(dc: FakeDataCenter) 
     vigil.expect_clean("outside of scenarios")
 
 
+def test_what_a_scenario_may_break_it_may_not_break_for_ever(dc: FakeDataCenter) -> None:
+    vigil = _vigil(dc)
+    vigil.attended(vigil.logs, ("panic",))
+    _say(dc, PANIC)
+    vigil.expect_clean("outside of scenarios")
+    _say(dc, PANIC)
+    with pytest.raises(ClusterError, match="rack1-cs0: panic"):
+        vigil.expect_clean("after the last scenario")
+
+
 def test_a_panic_that_was_asked_for_is_none(dc: FakeDataCenter) -> None:
     dc.recorder.record("power", "harness", server="rack1-cs0", action="crash")
     path = dc.run_directory / "consoles" / "rack1-cs0.log"

@@ -26,7 +26,7 @@ from vdc.cli import (
 
 _HELP = """A virtual data centre that tells you whether an upgrade may go ahead.
 
-Exit codes: 0 done, 1 failed, 2 bad input, 3 this host can't, 77 needs root.
+Exit codes: 0 done, 1 failed, 2 bad input, 3 this host can't, 75 it was too busy to tell, 77 needs root.
 """
 
 _PASSES_OPTIONS_ON = {"allow_interspersed_args": False}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -17,6 +18,7 @@ from vdc.cli.context import need_root, pick, steps
 from vdc.cli.lifecycle import seconds_of
 from vdc.cli.topology import Name, Sets, read_topology
 from vdc.errors import InputError
+from vdc.shell import run
 
 File = Annotated[Path, typer.Argument(metavar="[FILE]", help="The topology file.")]
 Suite = Annotated[list[str] | None, typer.Option("--suite", help="Only this suite; may be given more than once.")]
@@ -62,6 +64,8 @@ Nightly = Annotated[
 ]
 Repeat = Annotated[int, typer.Option("--repeat", metavar="N", min=1, help="Run each scenario N times.")]
 
+_COLLECTED_WITHIN: Final = 300.0  # seconds
+
 STARTED = "VDC_TEST_STARTED"
 """The variable that tells the tests when the command began, in seconds of CLOCK_MONOTONIC: their report has a total."""
 
@@ -99,24 +103,26 @@ def run_scenarios(  # noqa: PLR0913, PLR0917 - an argument for each option
     chosen = deployer_options(deployer)
     if hold is not None:
         seconds_of(hold)
+    asked = [*map(str, folders), f"--topology={file}", *chosen]
+    asked += ["-k", matching] if matching else []
+    asked += ["--no-checkpoint"] if no_checkpoint else []
+    asked += [f"--seed={seed}"] if seed is not None else []
+    asked += [f"--repeat={repeat}"] if repeat > 1 else []
+    asked += ["--nightly"] if nightly else []
+    asked += [f"--hold-on-failure={hold}"] if hold is not None else []
+    asked += [f"--topology-set={each}" for each in sets or ()]
+    if pause is not None:
+        asked.append(f"--pause-before={pause}")
+        expect_scenarios(asked)
     # The tests prepare too; here it gives a wrong name or a host that can't its own exit code.
     made = prepare(read_topology(file, sets), name, settings, steps())
     report = Path("runs", made.instance)
     shutil.rmtree(report, ignore_errors=True)
     report.mkdir(parents=True)
-    arguments = [*map(str, folders), f"--topology={file}", f"--name={made.instance}", f"--run-dir={report}"]
     # -v names each scenario as it begins; what it measures is told below its name
-    arguments += ["-v", f"--junitxml={report / 'junit.xml'}", *chosen]
+    arguments = [*asked, f"--name={made.instance}", f"--run-dir={report}", "-v", f"--junitxml={report / 'junit.xml'}"]
     arguments += ["--keep"] if keep else []
-    arguments += ["-k", matching] if matching else []
     arguments += ["-n", workers] if workers else []
-    arguments += ["--no-checkpoint"] if no_checkpoint else []
-    arguments += [f"--seed={seed}"] if seed is not None else []
-    arguments += [f"--repeat={repeat}"] if repeat > 1 else []
-    arguments += ["--nightly"] if nightly else []
-    arguments += [f"--hold-on-failure={hold}"] if hold is not None else []
-    arguments += [f"--pause-before={pause}"] if pause is not None else []
-    arguments += [f"--topology-set={each}" for each in sets or ()]
     try:
         status = run_pytest(arguments, started=started)
     finally:
@@ -124,6 +130,16 @@ def run_scenarios(  # noqa: PLR0913, PLR0917 - an argument for each option
     from vdc.report.result import STARVED
 
     raise typer.Exit(status if status in {0, STARVED} else 1)
+
+
+def expect_scenarios(arguments: Sequence[str]) -> None:
+    """Pass if pytest finds the scenarios that its arguments name. Raises InputError: it says why not."""
+    import pytest
+
+    quiet = ("-p", "no:cacheprovider", "-p", "no:warnings", "--collect-only", "-q")
+    done = run([sys.executable, "-m", "pytest", *quiet, *arguments], timeout=_COLLECTED_WITHIN, check=False)
+    if done.status == pytest.ExitCode.USAGE_ERROR:
+        raise InputError("\n".join(line.removeprefix("ERROR: ") for line in done.stderr.strip().splitlines()))
 
 
 def deployer_options(name: str | None) -> tuple[str, ...]:

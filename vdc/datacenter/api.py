@@ -145,6 +145,9 @@ class Machine(Speaker, Powered, Protocol):
     def give_back(self, key: str) -> None:
         """Undo what `steal` did with this key; if nothing was done that is fine. Raises BuildError."""
 
+    def throttled(self, key: str) -> int:
+        """Return how often what `steal` did with this key kept CPU time from it; 0 if nothing was done."""
+
     def cpu_seconds(self) -> float:
         """Return how many seconds of CPU time the host has given it. Raises ProcessLookupError: it is off."""
 

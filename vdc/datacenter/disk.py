@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+import shlex
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,10 +15,10 @@ from random import Random
 from typing import Final, Protocol
 
 from vdc.datacenter.disks import Loss, Operation, Trial
+from vdc.datacenter.sectors import flipped, sectors_of
 from vdc.errors import BuildError, CommandError, InputError, WaitTimeout
 from vdc.host import processes, write_log
 from vdc.host.blocks import Block, write_pieces
-from vdc.host.write_log import SECTOR
 from vdc.shell import Completed
 from vdc.wait import NotYet, wait_for
 
@@ -25,10 +27,6 @@ _UNFLUSHED_SECONDS: Final = 30.0
 _POLL: Final = 0.001
 _ENOUGH: Final = 4  # writes, so that some are left if a flush comes before the end
 _SPENT: Final = re.compile(r" copied, ([0-9.e-]+) s")
-_EXTENT: Final = re.compile(r"^ *\d+: +(\d+)\.\. *(\d+): +(\d+)\.\.(.*)$", re.MULTILINE)
-_BLOCK: Final = re.compile(r"blocks? of (\d+) bytes")
-
-_NOWHERE: Final = ("unwritten", "inline", "delalloc", "unknown_loc")
 
 _FIND: Final = """\
 disk=; folder=
@@ -56,6 +54,12 @@ _TRIALS: Final[Mapping[Operation, str]] = {
 # what is measured is the disk, so the blocks that are written over must be there already
 _PREPARE: Final = """\
 [ "$(stat -c %s "$trial" 2>/dev/null)" = 262144 ] || dd if=/dev/zero of="$trial" bs=4096 count=64 conv=fsync status=none
+"""
+
+WHERE: Final = """\
+file={file}
+[ "$(stat -L -c %d "$file")" = "$(stat -c %d "$folder")" ] || {{ echo "$file is not on $disk" >&2; exit 1; }}
+sync; filefrag -e -v "$file"
 """
 
 _FILL: Final = """\
@@ -142,7 +146,7 @@ class LiveDisk:
     def damage(self, key: str, file: str, sectors: int, seed: int) -> None:
         """Flip a bit in each of some sectors of a file. What they had is kept until they are restored."""
         block, dice = self._block(), Random(seed)
-        said = self._script(f"sync; filefrag -e -v '{file}'\n").stdout
+        said = self._script(WHERE.format(file=shlex.quote(file))).stdout
         found = sectors_of(said)
         if len(found) < sectors:
             raise InputError(f"{file} on disk {self.name} has {len(found)} sectors on the disk, not {sectors}")
@@ -184,25 +188,29 @@ class LiveDisk:
 
     def restore(self, key: str) -> None:
         """Undo all that has this key; a guest that runs with what it writes held back has lost nothing yet."""
-        block = self._block()
-        if self._kept(key, "writes").exists():
+        block, log = self._block(), self._kept(key, "writes")
+        if log.exists():
             if key in self.layers():
                 self._kill(block)
-            self._settle(key, None)
+            if not block.running() or any(write_log.parse(log.read_bytes())):
+                self._settle(key, None)
         block.remove(key)
+        log.unlink(missing_ok=True)  # of one that was killed before anything was held back
+        self._kept(key, "overlay").unlink(missing_ok=True)
         self._repair(key, block)
 
-    def tidy(self) -> None:
-        """Remove the file that trials read and write."""
+    def tidy(self, key: str) -> None:
+        """Remove the file that trials read and write, and what is kept to put damage right."""
         self._script('rm -f "$trial" "$trial.new"\n')
+        self._kept(key, "damage").unlink(missing_ok=True)
 
     def trial(self, operation: Operation, count: int = 1) -> Trial:
-        """Let the guest do something so many times, by 4 KiB."""
+        """Let the guest do something so many times, by 4 KiB. Raises NotYet: it does not answer."""
         script = f"{_PREPARE}{_TRIALS[operation].format(count=count)}\n"
         try:
             done = self._script(script, check=False)
         except (CommandError, WaitTimeout) as error:
-            return Trial(seconds=_TRIAL_SECONDS, error=error.message)
+            raise NotYet(f"the guest does not tell: {error.message}") from error
         seconds = sum(float(each) for each in _SPENT.findall(done.stderr))
         return Trial(seconds=seconds, error="" if done.status == 0 else _complaint(done.stderr))
 
@@ -217,16 +225,25 @@ class LiveDisk:
         wait_for(off, what=f"{block.domain} to be off", timeout=_TRIAL_SECONDS, interval=0.01)
 
     def _repair(self, key: str, block: Block) -> None:
-        """Write what damaged sectors had; those that were written since are as they should be."""
+        """Write what damaged sectors had; those that were written since are as they should be.
+
+        Raises BuildError: some are damaged even so.
+        """
         damage = self._damage(key)
         if damage is None:
             return
+        self._forget_pages()  # else the guest would write damage that it read with what it writes next
         with block.still():
-            now = {sector: block.read(sector) for sector in damage["after"]}
-            pieces = {each: damage["before"][each] for each, data in now.items() if data == damage["after"][each]}
-            block.write(pieces, self._kept(key, "pieces"))
-        self._script("echo 1 > /proc/sys/vm/drop_caches\n")
-        self._kept(key, "damage").unlink()
+            damaged = [sector for sector, data in damage["after"].items() if block.read(sector) == data]
+            block.write({sector: damage["before"][sector] for sector in damaged}, self._kept(key, "pieces"))
+            if left := [sector for sector in damaged if block.read(sector) == damage["after"][sector]]:
+                raise BuildError(f"disk:{block.file.name}", f"sectors {left} were written, and are damaged")
+        self._forget_pages()
+
+    def _forget_pages(self) -> None:
+        """Let the guest write its page cache and forget it; one that does not answer loses it when it starts anew."""
+        with suppress(CommandError, WaitTimeout):
+            self._script("sync; echo 1 > /proc/sys/vm/drop_caches\n")
 
     def _settle(self, key: str, seed: int | None) -> Loss:
         """Write to the image what it has in the end; without a seed nothing is lost.
@@ -270,28 +287,6 @@ class LiveDisk:
         if self.block is None:
             raise InputError(self.why)
         return self.block
-
-
-def sectors_of(filefrag: str) -> list[int]:
-    """Return the sectors of a disk that a file has written, from what `filefrag -e -v` says of it (filefrag(8))."""
-    size = _BLOCK.search(filefrag)
-    if size is None:
-        raise InputError(f"filefrag does not say where the file is: {filefrag[-200:]}")
-    written = (each for each in _EXTENT.finditer(filefrag) if not any(mark in each[4] for mark in _NOWHERE))
-    return [sector for extent in written for sector in _sectors(extent, int(size[1]))]
-
-
-def _sectors(extent: re.Match[str], size: int) -> Iterator[int]:
-    first, last, start = (int(number) for number in extent.groups()[:3])
-    yield from range(start * size // SECTOR, (start + last - first + 1) * size // SECTOR)
-
-
-def flipped(data: bytes, dice: Random) -> bytes:
-    """Return data with one bit turned over."""
-    place = dice.randrange(8 * len(data))
-    changed = bytearray(data)
-    changed[place // 8] ^= 1 << place % 8
-    return bytes(changed)
 
 
 def _expect_unflushed(log: Path) -> None:

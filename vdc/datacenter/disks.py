@@ -77,8 +77,11 @@ class Disk(Protocol):
     def restore(self, key: str) -> None:
         """Undo all that has this key; what is not there is fine."""
 
-    def tidy(self) -> None:
-        """Remove what trials have left in its file system."""
+    def tidy(self, key: str) -> None:
+        """Remove what trials have left in its file system, and what was kept to undo what has this key."""
 
     def trial(self, operation: Operation, count: int = 1) -> Trial:
-        """Let the guest do something so many times, by 4 KiB, and return what came of it."""
+        """Let the guest do something so many times, by 4 KiB, and return what came of it.
+
+        Raises NotYet: it does not answer.
+        """

@@ -293,6 +293,11 @@ class LiveMachine:
         if controller := cpu.controller():
             controller.free(cpu.group_name(self.plan.instance, key))
 
+    def throttled(self, key: str) -> int:
+        """Return how often what `steal` did with this key kept CPU time from it."""
+        found = cpu.controller()
+        return found.throttled(cpu.group_name(self.plan.instance, key)) if found else 0
+
     def cpu_seconds(self) -> float:
         """Return how much CPU time its QEMU has had."""
         return cpu.seconds(self._process)

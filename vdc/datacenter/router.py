@@ -14,6 +14,7 @@ from vdc.datacenter.api import Machine, Power, Routes, SessionState
 from vdc.datacenter.machine import session_states
 from vdc.history import Recorder
 from vdc.host import bird, changing, engine, fib, netlink, processes
+from vdc.host.locks import exclusive
 from vdc.model import topology
 from vdc.model.announcing import Change, from_comments, to_comments, together
 from vdc.plan.resources import Bird, DefaultRoute
@@ -143,10 +144,11 @@ class LiveRouter:
 
     def announce(self, key: str, change: Change) -> None:
         """Announce more or less than the topology says. What is in effect is told by comments of the configuration."""
-        changes = {**self.announces(), key: change}
-        wanted = {name: each for name, each in changes.items() if each}
-        config = self.configure(together(wanted.values())) if wanted else self.daemon.config
-        changing.reconfigure(replace(self.daemon, config=f"{to_comments(wanted)}{config}"))
+        with exclusive(Path(self.daemon.config_path).with_suffix(".lock")):  # others may be at it with another key
+            changes = {**self.announces(), key: change}
+            wanted = {name: each for name, each in changes.items() if each}
+            config = self.configure(together(wanted.values())) if wanted else self.daemon.config
+            changing.reconfigure(replace(self.daemon, config=f"{to_comments(wanted)}{config}"))
 
     def announces(self) -> Mapping[str, Change]:
         """Return what it announces more or less than the topology says, by whose doing it is."""

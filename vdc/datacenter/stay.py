@@ -17,15 +17,15 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
 from vdc.datacenter.live import boot_id, process_identity
-from vdc.errors import DirtyError, InputError
+from vdc.errors import DirtyError, InputError, VdcError
 from vdc.host import processes
-from vdc.host.locks import exclusive
+from vdc.host.locks import exclusive_folder
 from vdc.settings import Settings
 from vdc.shell import daemon
 from vdc.steps import Steps
@@ -77,6 +77,8 @@ def begin(run_directory: Path, kind: Kind, seconds: float, *, why: str, goes: bo
     """Let a data centre stay for `seconds`, held by this process if it is a `hold`.
 
     `goes`: it is taken down when the stay is over and nobody who holds it is alive.
+
+    Raises InputError: the data centre is gone.
     """
     holder = process_identity(os.getpid()) if kind == "hold" else None
     stay = Stay(kind=kind, until=time.monotonic() + seconds, why=why, holder=holder)
@@ -100,9 +102,9 @@ def stay_of(run_directory: Path, kind: Kind) -> Stay | None:
 def extend(run_directory: Path, seconds: float) -> Stay:
     """Let all stays of a data centre last that much longer; return the one that ends first.
 
-    Raises InputError: it has none, or all are over.
+    Raises InputError: it has none, or all are over, or the data centre is gone.
     """
-    with exclusive(run_directory):
+    with _locked(run_directory):
         found = stays(run_directory)
         if not found:
             raise InputError(f"{run_directory.name} has no end to put off", hint="nothing holds it, and it has no TTL")
@@ -113,8 +115,8 @@ def extend(run_directory: Path, seconds: float) -> Stay:
 
 
 def resume(run_directory: Path) -> Stay:
-    """Let the run that holds a data centre go on. Raises InputError: none does."""
-    with exclusive(run_directory):
+    """Let the run that holds a data centre go on. Raises InputError: none does, or the data centre is gone."""
+    with _locked(run_directory):
         held = stay_of(run_directory, "hold")
         if held is None or held.holder is None or held.holder != process_identity(held.holder[0]):
             raise InputError(f"no run holds {run_directory.name}")
@@ -124,9 +126,8 @@ def resume(run_directory: Path) -> Stay:
 
 def end(run_directory: Path, kind: Kind) -> None:
     """End a stay; its keeper leaves. One that is not there is fine."""
-    if not run_directory.is_dir():
-        return
-    with exclusive(run_directory):
+    found = None
+    with suppress(FileNotFoundError, NotADirectoryError), exclusive_folder(run_directory):
         found = stay_of(run_directory, kind)
         _file(run_directory, kind).unlink(missing_ok=True)
     if found is not None:
@@ -143,20 +144,35 @@ def main(file: Path) -> None:
     """Keep a stay: wait until it is over or ended, and take the data centre down if nobody who holds it is alive."""
     run_directory, kind = file.parent, file.stem
     me = process_identity(os.getpid())
-    with suppress(FileNotFoundError), exclusive(run_directory):
+    with suppress(FileNotFoundError, NotADirectoryError), exclusive_folder(run_directory):
         found = _read(file)
         if found is None or _alive(found.keeper):
             return
         _put(run_directory, replace(found, keeper=me))
+    told = ""
     for _ in ticks(_LOOK_EVERY):
         stay = next((each for each in _all(run_directory) if each.kind == kind), None)
         if stay is None or stay.keeper != me:
             return
         if stay.left > 0 or _alive(stay.holder):
             continue
-        with suppress(DirtyError):  # somebody takes it down, or builds it anew
-            _take_down(run_directory)
+        why = _refused(run_directory)
+        if why is None:
             return
+        if why not in {"", told}:  # it is tried again: nobody else would
+            sys.stderr.write(f"{run_directory.name} was not taken down: {why}\n")
+            told = why
+
+
+def _refused(run_directory: Path) -> str | None:
+    """Take a data centre down; return why it could not be, which is empty where somebody else is at it."""
+    try:
+        _take_down(run_directory)
+    except DirtyError:  # somebody takes it down, or builds it anew
+        return ""
+    except VdcError as error:
+        return str(error)
+    return None
 
 
 def _take_down(run_directory: Path) -> None:
@@ -189,8 +205,18 @@ def _read(file: Path) -> Stay | None:
 
 
 def _write(run_directory: Path, stay: Stay) -> None:
-    with exclusive(run_directory):
+    with _locked(run_directory):
         _put(run_directory, stay)
+
+
+@contextmanager
+def _locked(run_directory: Path) -> Iterator[None]:
+    """Hold the lock of a run directory, and never make it: what is there has the name of a data centre."""
+    try:
+        with exclusive_folder(run_directory):
+            yield
+    except FileNotFoundError as error:
+        raise InputError(f"{run_directory.name} is gone") from error
 
 
 def _put(run_directory: Path, stay: Stay) -> None:

@@ -72,7 +72,7 @@ def archive(path: Path, *, limit: int) -> Iterator[Archive]:
     part = path.with_name(f"{path.name}.part")
     try:
         with part.open("wb") as file:
-            yield Archive(file, path.name.partition(".")[0], limit)
+            yield Archive(file, path.name.removesuffix(".tar.gz"), limit)
         part.rename(path)
     finally:
         part.unlink(missing_ok=True)

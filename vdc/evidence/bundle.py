@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +14,9 @@ from typing import Final
 from vdc.datacenter.api import DataCenter
 from vdc.errors import VdcError
 from vdc.evidence.archive import Archive, archive
-from vdc.evidence.redaction import Redactor, secrets_of
-from vdc.evidence.sources import Source, files_with_secrets, objects, sources
+from vdc.evidence.known import known
+from vdc.evidence.redaction import Redactor
+from vdc.evidence.sources import Source, sources
 
 LIMIT: Final = 50 * 1024 * 1024
 """Bytes of an archive."""
@@ -28,6 +28,10 @@ _AT_ONCE: Final = 4
 _BINARY: Final = frozenset({".pcapng"})
 """Ends of the names of files that are no texts."""
 
+_INCOMPLETE: Final = "known secrets incomplete: "
+_LACKING: Final = ("not gathered: ", " bytes fit", _INCOMPLETE)
+"""What lines of an index hold that tell of what is not as it should be."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
@@ -38,9 +42,18 @@ class Bundle:
 
     def __str__(self) -> str:
         """Where it is, how large it is, and what is not in it."""
-        lacking = [line for line in self.index.splitlines() if ": not gathered: " in line or " bytes fit" in line]
+        lacking = [line for line in self.index.splitlines() if any(each in line for each in _LACKING)]
         size = self.path.stat().st_size / 1024
         return "\n".join((f"{self.path} ({size:.0f} KiB; its {INDEX} says what is in it)", *lacking))
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    """What came of a source, and why no more did."""
+
+    source: Source
+    files: list[tuple[str, bytes]]
+    error: str = ""
 
 
 def gather(dc: DataCenter, path: Path, *, facts: Mapping[str, str] | None = None, limit: int = LIMIT) -> Bundle:
@@ -51,39 +64,36 @@ def gather(dc: DataCenter, path: Path, *, facts: Mapping[str, str] | None = None
     """
     start = time.monotonic()
     path.parent.mkdir(parents=True, exist_ok=True)
-    redactor = Redactor().knowing(_known(dc))
+    secrets = known(dc)
+    redactor = secrets.redactor
     with archive(path, limit=limit) as target, ThreadPoolExecutor(_AT_ONCE) as pool:
         told = json.dumps(dict(facts or {}), indent=1, ensure_ascii=False)
         lines = [_kept(target, redactor, "facts.json", told.encode())]
         found = pool.map(_asked, sources(dc))
-        lines += [line for source, files in found for line in _lines(target, redactor, source, files)]
-        index = "\n".join([*_head(dc, facts or {}, time.monotonic() - start), *lines, ""])
+        lines += [line for gathered in found for line in _lines(target, redactor, gathered)]
+        weaker = [f"{_INCOMPLETE}{' '.join(why.split())}" for why in secrets.lacking]
+        index = "\n".join([*_head(dc, facts or {}, time.monotonic() - start), *weaker, *lines, ""])
         index, _ = redactor.redact(index)
         target.close(INDEX, index)
     return Bundle(path=path, index=index)
 
 
-def _known(dc: DataCenter) -> Iterator[str]:
-    with suppress(OSError):
-        yield from files_with_secrets(dc.run_directory)
-    if dc.topology.kubernetes is not None:
-        with suppress(Exception):  # what gives no answer is told where its objects are gathered
-            yield from secrets_of(objects(dc, "Secret"))
-
-
-def _asked(source: Source) -> tuple[Source, list[tuple[str, bytes]] | str]:
-    """Return the files of a source, or why there are none."""
+def _asked(source: Source) -> _Gathered:
+    """Return the files of a source, those that came before it failed, too."""
+    files: list[tuple[str, bytes]] = []
     try:
-        return source, list(source.gather())
+        for file in source.gather():
+            files.append(file)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one of them says nothing of the others
-        return source, str(error) if isinstance(error, VdcError | OSError) else repr(error)
+        return _Gathered(source, files, str(error) if isinstance(error, VdcError | OSError) else repr(error))
+    return _Gathered(source, files)
 
 
-def _lines(target: Archive, redactor: Redactor, source: Source, files: list[tuple[str, bytes]] | str) -> Iterator[str]:
-    if isinstance(files, str):
-        yield f"{source.name}: not gathered: {files}"
-    else:
-        yield from (_kept(target, redactor, name, content) for name, content in files)
+def _lines(target: Archive, redactor: Redactor, gathered: _Gathered) -> Iterator[str]:
+    yield from (_kept(target, redactor, name, content) for name, content in gathered.files)
+    if gathered.error:
+        rest = "the rest " if gathered.files else ""
+        yield f"{gathered.source.name}: {rest}not gathered: {gathered.error}"
 
 
 def _kept(target: Archive, redactor: Redactor, name: str, content: bytes) -> str:

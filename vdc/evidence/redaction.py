@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -36,13 +37,32 @@ _WHOLE: Final = tuple(
         r"\$(?:1|2[aby]?|5|6|7|y|gy)\$[\w./$,=-]{20,}",
     )
 )
+_NAMES: Final = r"(?:password|passwd|passphrase|secret|api[_-]?key|private[_-]?key|key-data|token)"
+_QUOTE: Final = r"\\*[\"']"  # as it is, or escaped in a text that is quoted itself
+_VALUE: Final = rf"(?:,\s{{0,40}})?(?:{_QUOTE})?value(?:{_QUOTE})?\s?[:=]"  # behind the name of a Pod's variable
+_ASSIGNED: Final = rf"{_NAMES}(?:{_QUOTE})?\s{{0,40}}(?:[:=]|{_VALUE})[ \t]*"
+_OPTION: Final = rf"--(?:\w[\w-]*)?{_NAMES}(?:[ \t]+|{_QUOTE},\s*)"  # the last in a list of arguments
+_BEFORE: Final = rf"(?:{_ASSIGNED}|{_OPTION}|(?:password|passwd|passphrase)[ \t]+(?=[\\\"']))"
+_DONE: Final = r"(?!\[redacted\])"
+_END: Final = r"\s\"'\\,;})\]"
+"""What may end a value that is in no quotes; where more of a word follows, it is a part of the value."""
+
+_WORD: Final = (
+    rf"{_DONE}(?!(?:null|true|false|none)(?:[{_END}]|$))(?=[^{_END}{{\[])"
+    rf"(?:[^{_END}]|[,;}})\]]+(?=[^{_END}])|\\+(?![\"'\\])|(?<=[^\s,;:{{\[(=])\\*[\"'](?=[^{_END}]))"
+)
 _PART: Final = tuple(
     re.compile(pattern)
     for pattern in (
         r"(?i)(\b(?:bearer|basic)\s+)[\w.~+/=-]{8,}",
-        r"(\w://[^\s/:@]*:)[^\s/@]+(?=@)",
-        r"(?i)(\b[\w-]*(?:password|passwd|passphrase|secret|api[_-]?key|private[_-]?key|key-data|token)"
-        r"\\?[\"']?\s*[:=]\s*\\?[\"']?)(?!\[redacted\])[^\s\"',;}\\]{4,}",
+        r"(\w://[^\s/:@]*:)[^\s/\"']+(?=@)",
+        # a plain value of YAML goes to the end of its line
+        rf"(?im)(^[ \t]*(?:- )?[\"']?[\w.-]*{_NAMES}[\"']?:[ \t]+)(?!\[redacted\]|(?:null|true|false)\s*$)"
+        r"(?=[^\s\"'\\{\[|>&*!])[^\n]{4,}",
+        rf"(?i)({_BEFORE}(?P<quote>[\"'])){_DONE}(?:''|(?!(?P=quote))(?:\\.|[^\\\n]))+",
+        rf"(?i)({_BEFORE}(?P<quote>\\+[\"'])){_DONE}(?:(?!(?P=quote))(?:\\++.|[^\\\n]))+",
+        rf"(?i)({_ASSIGNED}){_WORD}{{4,}}",
+        rf"(?i)({_OPTION}|--(?:\w[\w-]*)?{_NAMES}=){_WORD}+",
     )
 )
 """What stands before the secret is the group, which stays."""
@@ -71,7 +91,8 @@ class Redactor:
     def knowing(self, secrets: Iterable[str]) -> Redactor:
         """Return one that knows these, too: as they are, in base64, and each of their lines.
 
-        Of a key in PEM it is the first line that holds some of it: its whole is known by its form.
+        Of a key in PEM it is the first line that holds some of it: its whole is known by its form. What a text in JSON
+        escapes is known escaped, too.
         """
         found: set[str] = set()
         for secret in secrets:
@@ -79,8 +100,9 @@ class Redactor:
             if lines and lines[0].startswith("-----BEGIN "):
                 found.update(lines[1:2])
             else:
-                both = {secret.strip(), *lines}
-                found |= both | {base64.b64encode(each.encode()).decode() for each in both if len(each) >= _SHORTEST}
+                both = {secret, secret.strip(), *lines}
+                found |= both - {secret} | {json.dumps(each)[1:-1] for each in both}
+                found |= {base64.b64encode(each.encode()).decode() for each in both if len(each) >= _SHORTEST}
         return Redactor(known=self.known | {each for each in found if len(each) >= _SHORTEST})
 
 
@@ -105,6 +127,26 @@ def without_secrets(manifest: Mapping[str, Any]) -> dict[str, Any]:
         for field in ("data", "stringData"):
             if field in told:
                 told[field] = dict.fromkeys(told[field] or {}, REDACTED)
+    return told
+
+
+def without_seeds(plan: str) -> str:
+    """Return a plan (JSON) without the texts that its guests are configured by: their secrets have no form.
+
+    Raises ValueError: it is no JSON.
+    """
+    return json.dumps(_seedless(json.loads(plan)), indent=2, ensure_ascii=False) + "\n"
+
+
+def _seedless(node: object) -> object:
+    if isinstance(node, list):
+        return [_seedless(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    texts = {"user_data", "network_config", "ignition"} | ({"text"} if node.get("kind") == "IgnitionFile" else set())
+    told = {name: REDACTED if name in texts and value is not None else _seedless(value) for name, value in node.items()}
+    if node.get("kind") == "SeedDisk":
+        told["files"] = dict.fromkeys(node.get("files") or {}, REDACTED)
     return told
 
 

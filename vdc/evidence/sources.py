@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from vdc.cluster.deployers import deployed
 from vdc.cluster.kubernetes.api import KubernetesCluster, Manifest
 from vdc.datacenter.api import DataCenter, Machine, Power, Router, Runner
 from vdc.errors import ClusterError, VdcError
-from vdc.evidence.redaction import without_secrets
+from vdc.evidence.redaction import without_secrets, without_seeds
 from vdc.host.claims import PLAN
 from vdc.observe.packets import captured
 
@@ -27,6 +28,9 @@ KINDS: Final = (
 """Of the objects of a Kubernetes. Of Secrets all but the data."""
 
 _SECONDS: Final = 30.0
+_COMMAND_SECONDS: Final = 10.0
+"""Of one command: a frozen daemon never answers who asks it."""
+
 _JOURNAL_LINES: Final = 3000
 _LONGEST: Final = 32 * 1024 * 1024
 """Bytes of a file of this host, at its end: its start is seldom what explains a failure."""
@@ -42,17 +46,20 @@ _ROUTERS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "qdiscs": (("tc", "-s", "qdisc"),),
 }
 _GUESTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "bird": ("birdc -r show protocols all", "birdc -r show bfd sessions", "birdc -r show route all"),
     "routes": ("ip -4 route show table all", "ip -6 route show table all", "ip -s link", "ip neigh"),
     "nft": ("nft -a list ruleset", "iptables-save"),
     "qdiscs": ("tc -s qdisc",),
     "system": ("uptime", "free -m", "df -h", "ps -eo pid,ppid,stat,rss,etimes,args", "ss -tanp",
                "systemctl list-units --failed --all --no-pager", "tail -n +1 /proc/pressure/*"),
-    "journals": (f"journalctl --boot --no-pager --output=short-iso-precise --lines={_JOURNAL_LINES}",),
+    "bird": ("birdc -r show protocols all", "birdc -r show bfd sessions", "birdc -r show route all"),
 }  # fmt: skip
 """By folder of the archive: what is asked of a guest, by one script, since every question costs an emulated one."""
 
+_JOURNALS: Final[Mapping[str, tuple[str, ...]]] = {
+    "journals": (f"journalctl --boot --no-pager --output=short-iso-precise --lines={_JOURNAL_LINES}",)
+}
 _MARK: Final = "=====vdc "
+_KEY_BEGINS, _KEY_ENDS = (re.compile(rb"-----%s [A-Z0-9 ]*PRIVATE KEY-----" % word) for word in (b"BEGIN", b"END"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ def sources(dc: DataCenter) -> Iterator[Source]:
     run_directory = dc.run_directory
     for path in _kept(run_directory):
         name = str(path.relative_to(run_directory))
-        yield Source(name, lambda path=path, name=name: [(name, _end_of(path))])  # type: ignore[misc]
+        yield Source(name, lambda path=path, name=name: [(name, _kept_of(path))])  # type: ignore[misc]
     yield Source("host.txt", lambda: [("host.txt", _host().encode())])
     for router in dc.routers.values():
         yield Source(f"*/{router.name}.txt", lambda router=router: _router(dc, router))  # type: ignore[misc]
@@ -87,10 +94,22 @@ def _kept(run_directory: Path) -> list[Path]:
     return [path for path in (*found, *sorted(run_directory.rglob("*.log"))) if path.is_file()]
 
 
-def _end_of(path: Path) -> bytes:
+def _kept_of(path: Path) -> bytes:
+    return without_seeds(path.read_text(encoding="utf-8")).encode() if path.name == PLAN else _end_of(path)
+
+
+def _end_of(path: Path, *, longest: int = _LONGEST) -> bytes:
+    """Return the last whole lines of a file; a key that began before them is not among them."""
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _LONGEST))
-        return file.read()
+        cut = path.stat().st_size - longest
+        if cut <= 0:
+            return file.read()
+        file.seek(cut)
+        content = file.read().partition(b"\n")[2]
+    end = _KEY_ENDS.search(content)
+    if end is None or _KEY_BEGINS.search(content, 0, end.start()) is not None:
+        return content
+    return content[end.end() :].partition(b"\n")[2]
 
 
 def _host() -> str:
@@ -100,7 +119,7 @@ def _host() -> str:
 
 
 def _router(dc: DataCenter, router: Router) -> Files:
-    yield from _kernel(router)
+    yield from _kernel(router)  # first, since a frozen BIRD gives no answer
     control = str(dc.run_directory / "bird" / f"{router.name}.ctl")
     questions = (("show", "protocols", "all"), ("show", "bfd", "sessions"), ("show", "route", "all"))
     yield f"bird/{router.name}.txt", _answers(router, [("birdc", "-s", control, *each) for each in questions])
@@ -114,8 +133,12 @@ def _kernel(runner: Runner) -> Files:
 def _answers(runner: Runner, commands: Iterable[tuple[str, ...]]) -> bytes:
     texts = []
     for command in commands:
-        done = runner.run(command, timeout=_SECONDS, check=False)
-        texts.append(f"# {' '.join(command)}\n{done.stdout}{done.stderr}")
+        try:
+            done = runner.run(command, timeout=_COMMAND_SECONDS, check=False)
+            answer = f"{done.stdout}{done.stderr}"
+        except VdcError as error:  # the next one may be answered
+            answer = f"no answer: {error}\n"
+        texts.append(f"# {' '.join(command)}\n{answer}")
     return "\n".join(texts).encode()
 
 
@@ -124,18 +147,24 @@ def _guest(machine: Machine) -> Files:
         raise VdcError("its image is the user's own, so that it runs no command for us")
     if machine.power() is not Power.ON:
         raise VdcError(f"{machine.name} is {machine.power()}")
-    machine.run(["true"], timeout=_SECONDS / 3)  # one that crashed must not take the time of every question
-    said = machine.run(["sh", "-s"], stdin=_script(), timeout=4 * _SECONDS, check=False).stdout
+    # alone, since it tells most; and one that crashed must not take the time of every question
+    journal = machine.run(["sh", "-s"], stdin=_script(_JOURNALS), timeout=_SECONDS, check=False).stdout
+    yield from _parts(machine, _JOURNALS, journal)
+    said = machine.run(["sh", "-s"], stdin=_script(_GUESTS), timeout=6 * _SECONDS, check=False).stdout
+    yield from _parts(machine, _GUESTS, said)
+
+
+def _parts(machine: Machine, folders: Iterable[str], said: str) -> Files:
     parts = dict(part.partition("\n")[::2] for part in said.split(_MARK)[1:])
-    for folder in _GUESTS:
+    for folder in folders:
         yield f"{folder}/{machine.name}.txt", parts.get(folder, "").encode()
 
 
-def _script() -> str:
-    lines = []
-    for folder, commands in _GUESTS.items():
+def _script(folders: Mapping[str, tuple[str, ...]]) -> str:
+    lines, limited = [], f"timeout {_COMMAND_SECONDS:.0f}"
+    for folder, commands in folders.items():
         lines.append(f"echo '{_MARK}{folder}'")
-        lines += [f"echo '# {command}'; {command} 2>&1" for command in commands]
+        lines += [f"echo '# {each}'; {limited} {each} 2>&1 || echo \"# status $?\"" for each in commands]
     return "\n".join(lines) + "\n"
 
 
@@ -161,9 +190,14 @@ def _state(dc: DataCenter) -> bytes:
     return "".join(f"{json.dumps(asdict(member))}\n" for each in clusters for member in each.state()).encode()
 
 
+def kubernetes(dc: DataCenter) -> KubernetesCluster | None:
+    """Return the Kubernetes that is deployed, if one is."""
+    return next((cluster for cluster in deployed(dc) if isinstance(cluster, KubernetesCluster)), None)
+
+
 def objects(dc: DataCenter, kind: str) -> tuple[Manifest, ...]:
     """Return the objects of a kind. Raises ClusterError: no Kubernetes is deployed, or it gives no answer."""
-    found = next((cluster for cluster in deployed(dc) if isinstance(cluster, KubernetesCluster)), None)
+    found = kubernetes(dc)
     if found is None:
         raise ClusterError("no Kubernetes is deployed")
     return tuple({"kind": kind, **each} for each in found.list(kind))
@@ -173,12 +207,12 @@ def _objects(dc: DataCenter, kind: str) -> bytes:
     return "".join(f"{json.dumps(without_secrets(each), default=str)}\n" for each in objects(dc, kind)).encode()
 
 
-def files_with_secrets(run_directory: Path) -> Iterator[str]:
-    """Yield what is in the files of a run directory that nobody else may read: keys and tokens."""
+def files_with_secrets(run_directory: Path) -> Iterator[Path]:
+    """Yield the files of a run directory that nobody else may read: keys and tokens. Raises OSError."""
     for folder in (path for path in run_directory.iterdir() if path.is_dir() and path.name != "disks"):
         for path in folder.rglob("*"):
             if path.is_file() and (path.suffix in {".key", ".token"} or _is_private(path)):
-                yield path.read_text(encoding="utf-8", errors="replace")
+                yield path
 
 
 def _is_private(path: Path) -> bool:

@@ -6,7 +6,7 @@ from vdc.faults.base import Fault, Inject, injected
 from vdc.faults.clocks import ClockSkewed, ClockStepped
 from vdc.faults.components import ComponentsStopped
 from vdc.faults.daemons import BirdFrozen, BirdKilled, GracefulRestart, SessionShut
-from vdc.faults.disks import DiskDamaged, DiskErrors, DiskFull, DiskGone, DiskSlow, PowerLost
+from vdc.faults.disks import DiskDamaged, DiskErrors, DiskFull, DiskGone, PowerLost
 from vdc.faults.feeds import Feed
 from vdc.faults.flapping import LinkFlap
 from vdc.faults.hangs import BootStorm, NmiPanic, ServerCrash, ServerPaused, ServersReset
@@ -17,6 +17,7 @@ from vdc.faults.partition import Isolated, Partitioned, partition
 from vdc.faults.power import FeedOff, PowerFlap, RackOff, ServersOff, SiteDark
 from vdc.faults.processes import RestartStorm, ServiceFrozen, ServiceKilled, ServiceStopped
 from vdc.faults.routers import RouterOff, RoutersOff
+from vdc.faults.slow_disks import DiskSlow
 from vdc.faults.trust import CertificateExpired, RegistryGone
 
 __all__ = [

@@ -39,6 +39,12 @@ class _Announced(Fault):
             return f"no other router would have another route to {self.prefix}"
         return None
 
+    def silences(self, dc: DataCenter) -> tuple[str, ...]:
+        """Return the device whose own address it is: nobody is told the way to it, or a wrong one."""
+        own = [(each.name, each.loopback.ip) for each in dc.topology.routers]
+        own += [(each.name, each.address) for each in dc.topology.members if each.address is not None]
+        return tuple(name for name, address in own if self.prefix.num_addresses == 1 and address in self.prefix)
+
     def inject(self, dc: DataCenter) -> None:
         """Change what it announces."""
         dc.routers[self.router].announce(self.key, self.change)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Annotated
 
@@ -62,14 +62,24 @@ class Fault(ABC):
     def healed(self, dc: DataCenter) -> None:
         """Return if it works again, seen from others."""
 
+    def ended(self, dc: DataCenter) -> str | None:
+        """Return why it is over though nobody healed it; None if it is not, or if nobody can tell."""
+        return None
+
     def missing(self, dc: DataCenter) -> str | None:
         """Return why this host or data centre cannot offer what the fault needs; None if it can."""
         return None
 
+    def silences(self, dc: DataCenter) -> Collection[str]:
+        """Return the devices that nobody can reach while it is in effect, as it should be; by default none."""
+        return ()
+
     @property
     def key(self) -> str:
         """What it marks as its own outside the devices: faults with the same fields have the same, in any process."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:7]
+        from vdc.faults.catalogue import as_read
+
+        return hashlib.sha256(repr(as_read(self)).encode()).hexdigest()[:7]
 
     def restarts(self, dc: DataCenter) -> tuple[str, ...]:
         """Return the servers that healing restarts: each must answer with another boot ID afterwards."""
@@ -93,7 +103,8 @@ def injected(
 
     Raises:
         HostError: the data centre cannot offer what the fault needs; nothing was touched.
-        HarnessTimeout: the fault did not bite in time, and the body did not run; or its lease ran out in the body.
+        HarnessTimeout: the fault did not bite in time, and the body did not run; or its lease ran out in the body,
+            or it ended there by itself.
         HealError: it could not be healed, or did not prove it; the data centre is marked dirty.
     """
     lacks = fault.missing(dc)
@@ -107,6 +118,7 @@ def injected(
             bitten = True
             yield
             lease.expect_current(fault.name)
+            _expect_lasted(dc, fault)
         except BaseException as error:
             if on_failure is not None and not isinstance(error, (KeyboardInterrupt, SystemExit)):
                 _tell(on_failure, error)
@@ -133,6 +145,11 @@ def _inject(dc: DataCenter, fault: Fault, lease: Lease) -> None:
             wait_for(lambda: fault.bites(dc), what=f"{fault.name} to bite", timeout=deadline(dc, fault.bite_seconds))
     except WaitTimeout as error:  # the cluster under test has no part in it
         raise HarnessTimeout(error.what, deadline=error.deadline, last=error.last, log=error.log) from error
+
+
+def _expect_lasted(dc: DataCenter, fault: Fault) -> None:
+    if why := fault.ended(dc):
+        raise HarnessTimeout(f"the body under {fault.name}", deadline=0.0, last=f"it ended by itself: {why}")
 
 
 def _tell(on_failure: Callable[[], object], error: BaseException) -> None:

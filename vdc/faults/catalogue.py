@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, fields, replace
 from importlib import import_module
 from importlib.machinery import PathFinder
 from itertools import chain
 from pathlib import Path
 from random import Random
 from types import MappingProxyType
-from typing import Any, Final, get_origin, get_type_hints
+from typing import Any, Final, cast, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -50,6 +50,19 @@ def recorded(fault: Fault) -> dict[str, Any] | None:
         return to_record(fault)
     except TypeError:
         return None
+
+
+def as_read(fault: Fault) -> Fault:
+    """Return a fault as `from_record` gives it back: 1 is 1.0 where a float is meant. One that cannot be written stays.
+
+    A cluster in it stays what it is.
+    """
+    record = recorded(fault)
+    if record is None:
+        return fault
+    hints = {each.name: hint for each, hint in _fields(type(fault)) if hint is not KubernetesCluster}
+    read = {name: TypeAdapter(hint).validate_python(record[name]) for name, hint in hints.items()}
+    return cast(Fault, replace(cast(Any, fault), **read))
 
 
 def from_record(record: Mapping[str, Any], dc: DataCenter) -> Fault:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vdc.datacenter.api import DataCenter
-from vdc.errors import CommandError
+from vdc.errors import CommandError, WaitTimeout
 from vdc.faults.inside import Inside
 from vdc.wait import NotYet
 
@@ -41,6 +41,31 @@ def rate(first: Look, second: Look) -> tuple[float, float]:
     return (second.told - first.told) / passed - 1, (first.unsure + second.unsure) / passed
 
 
+def look(dc: DataCenter, server: str) -> Look:
+    """Return what a server's clock says. Raises NotYet: it does not tell."""
+    before = time.time()
+    try:
+        told = dc.servers[server].clock()
+    except (CommandError, WaitTimeout) as error:
+        raise NotYet(f"{server} does not tell the time: {error}") from error
+    after = time.time()
+    return Look(at=(before + after) / 2, told=told, unsure=(after - before) / 2)
+
+
+def put_right(dc: DataCenter, server: str) -> None:
+    """Set a server's clock by the host's where it is wrong. Raises NotYet, CommandError."""
+    seen = look(dc, server)
+    if abs(seen.ahead) > _SURE / 2:
+        dc.servers[server].run(["date", "--set", f"@{time.time() + seen.unsure:.3f}"])
+
+
+def expect_ahead(dc: DataCenter, server: str, seconds: float) -> None:
+    """Return if a server's clock is so much ahead; raises NotYet otherwise."""
+    seen = look(dc, server)
+    if abs(seen.ahead - seconds) > _SURE + seen.unsure:
+        raise NotYet(f"the clock of {server} is {seen.ahead:+.1f} s ahead, expected {seconds:+.1f} s")
+
+
 @dataclass(frozen=True, slots=True)
 class _OfClock(Inside):
     """What both ask: the time, between two looks at the host's clock."""
@@ -50,28 +75,10 @@ class _OfClock(Inside):
         del dc
         return ":"
 
-    def look(self, dc: DataCenter) -> Look:
-        """Return what its clock says. Raises NotYet: it does not tell."""
-        before = time.time()
-        try:
-            told = dc.servers[self.server].clock()
-        except CommandError as error:
-            raise NotYet(f"{self.server} does not tell the time: {error}") from error
-        after = time.time()
-        return Look(at=(before + after) / 2, told=told, unsure=(after - before) / 2)
-
     def heal(self, dc: DataCenter) -> None:
         """End it, and set the clock by the host's where it is wrong even so."""
         Inside.heal(self, dc)
-        look = self.look(dc)
-        if abs(look.ahead) > _SURE / 2:
-            dc.servers[self.server].run(["date", "--set", f"@{time.time() + look.unsure:.3f}"])
-
-    def expect_ahead(self, dc: DataCenter, seconds: float) -> None:
-        """Return if the clock is so much ahead; raises NotYet otherwise."""
-        look = self.look(dc)
-        if abs(look.ahead - seconds) > _SURE + look.unsure:
-            raise NotYet(f"the clock of {self.server} is {look.ahead:+.1f} s ahead, expected {seconds:+.1f} s")
+        put_right(dc, self.server)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +112,7 @@ class ClockStepped(_OfClock):
 
     def expect(self, dc: DataCenter, seen: Mapping[str, str], *, broken: bool) -> None:
         """It is so much ahead of the host's, or tells the same."""
-        self.expect_ahead(dc, self.seconds if broken else 0.0)
+        expect_ahead(dc, self.server, self.seconds if broken else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +146,16 @@ class ClockSkewed(_OfClock):
 
     def expect(self, dc: DataCenter, seen: Mapping[str, str], *, broken: bool) -> None:
         """In the same time it goes so much farther than the host's, or as far."""
-        first = self.look(dc)
+        first = look(dc, self.server)
         dc.servers[self.server].run(["sleep", str(_APART)])
-        fast, unsure = rate(first, self.look(dc))
+        fast, unsure = rate(first, look(dc, self.server))
         size, wanted = abs(self.ppm) / 1e6, self.ppm / 1e6 if broken else 0.0
         if unsure > size / 3:
             raise NotYet(f"the clock of {self.server} is {fast:+.1%} fast, give or take {unsure:.1%}: too unsure")
         if abs(fast - wanted) > unsure + size / 10:
             raise NotYet(f"the clock of {self.server} is {fast:+.1%} fast, expected {wanted:+.1%}")
         if not broken:
-            self.expect_ahead(dc, 0.0)
+            expect_ahead(dc, self.server, 0.0)
 
 
 def _moved(seconds: int) -> str:

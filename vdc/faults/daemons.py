@@ -24,6 +24,10 @@ class _BirdSilent(Fault):
         """Return that there is no such router, or nobody beside them."""
         return nobody_beside(dc, self.routers)
 
+    def silences(self, dc: DataCenter) -> tuple[str, ...]:
+        """Return them: nobody is told the way to them."""
+        return self.routers
+
     def bites(self, dc: DataCenter) -> None:
         """Every router beside them has lost its sessions with them."""
         neighbours_lost(dc, self.routers)

@@ -9,19 +9,21 @@ from typing import Final
 
 from vdc.datacenter.api import DataCenter, Power
 from vdc.datacenter.disks import Disk, Operation, Trial
-from vdc.errors import HarnessTimeout, InputError, WaitTimeout
+from vdc.errors import CommandError, HarnessTimeout, InputError, WaitTimeout
 from vdc.faults.base import Fault, Word
+from vdc.faults.hangs import start_anew
 from vdc.faults.sight import expect_power, neighbours_back, neighbours_lost
 from vdc.wait import NotYet
 
-_COUNT: Final = 16
-"""How many operations in a row tell how fast a disk is."""
-_MOST: Final = 50
-_ALLOWED_AT_ONCE: Final = 2  # QEMU lets a tenth of a second's worth pass, or the first one, before it throttles
-_CERTAIN: Final = 0.8
+_FAILED: Final = "Input/output error"
+_COMPLAINTS: Final[Mapping[Operation, tuple[str, ...]]] = {
+    Operation.READ: (_FAILED,),
+    Operation.WRITE: (_FAILED, "Read-only file system"),  # ext4 makes itself so when its journal fails
+    Operation.FLUSH: (_FAILED, "Read-only file system"),
+}
 
 
-class _DiskFault(Fault):
+class DiskFault(Fault):
     """Something is wrong with a disk of a server."""
 
     needs = "a virtio disk with a file system that the guest has mounted, of a server that runs a release of ours"
@@ -55,66 +57,37 @@ class _DiskFault(Fault):
         if left := self._disk(dc).layers():
             raise NotYet(f"disk {self.disk} of {self.server} still has {', '.join(left)}")
         self.expect(dc, struck=False)
-        self._disk(dc).tidy()
+        self._disk(dc).tidy(self.key)
+
+    def expect_trial(self, dc: DataCenter, operation: Operation, *complaints: str) -> None:
+        """Return if what the guest tries fails, and it complains so; without complaints, if it does not fail.
+
+        Raises NotYet.
+        """
+        seen = self._disk(dc).trial(operation)
+        if not any(each in seen.error for each in complaints) if complaints else seen.error:
+            raise NotYet(said(operation, seen))
 
     def _disk(self, dc: DataCenter) -> Disk:
         return dc.servers[self.server].disk(self.disk)
 
 
-class _Broken(_DiskFault):
+class _Broken(DiskFault):
     """One that a file system does not get over: the server is restarted when it is healed."""
 
     def heal(self, dc: DataCenter) -> None:
         """Take away what is beneath the disk, and press the reset button."""
         self._disk(dc).restore(self.key)
-        dc.servers[self.server].reset()
+        start_anew(dc.servers[self.server])
 
     def healed(self, dc: DataCenter) -> None:
         """The guest finds it well, and every ToR has its sessions with the server again."""
-        _DiskFault.healed(self, dc)
+        DiskFault.healed(self, dc)
         neighbours_back(dc, (self.server,))
 
     def restarts(self, dc: DataCenter) -> tuple[str, ...]:
         """Return the server."""
         return (self.server,)
-
-
-@dataclass(frozen=True, slots=True)
-class DiskSlow(_DiskFault):
-    """A disk serves only so many reads and writes a second."""
-
-    server: str
-    disk: Word = "data"
-    operations: int = 10
-
-    def __post_init__(self) -> None:
-        """Raises ValueError: so fast that nobody could tell."""
-        if not 1 <= self.operations <= _MOST:
-            raise ValueError(f"a slow disk serves 1 to {_MOST} operations a second")
-
-    @property
-    def name(self) -> str:
-        """`disk DISK of SERVER slow`."""
-        return f"disk {self.disk} of {self.server} slow"
-
-    def inject(self, dc: DataCenter) -> None:
-        """Throttle it. How fast it is before, meanwhile and afterwards is in the history."""
-        self._measure(dc)
-        self._disk(dc).slow(self.key, self.operations)
-
-    def expect(self, dc: DataCenter, *, struck: bool) -> None:
-        """Reads and writes take as long as they must at this rate; or less."""
-        least = _CERTAIN * (_COUNT - _ALLOWED_AT_ONCE) / self.operations
-        for operation, seen in self._measure(dc).items():
-            if seen.error or (seen.seconds >= least) is not struck:
-                raise NotYet(_said(operation, seen))
-
-    def _measure(self, dc: DataCenter) -> Mapping[Operation, Trial]:
-        """Return what came of some writes and some reads, and note it."""
-        seen = {each: self._disk(dc).trial(each, _COUNT) for each in (Operation.WRITE, Operation.READ)}
-        told = {operation.value: trial.error or trial.seconds for operation, trial in seen.items()}
-        dc.recorder.record("note", "disk", server=self.server, disk=self.disk, operations=_COUNT, seconds=told)
-        return seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +115,7 @@ class DiskErrors(_Broken):
     def expect(self, dc: DataCenter, *, struck: bool) -> None:
         """They fail, each; or none does."""
         for operation in self.operations:
-            seen = self._disk(dc).trial(operation)
-            if bool(seen.error) is not struck:
-                raise NotYet(_said(operation, seen))
+            self.expect_trial(dc, operation, *(_COMPLAINTS[operation] if struck else ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +142,11 @@ class DiskGone(_Broken):
     def expect(self, dc: DataCenter, *, struck: bool) -> None:
         """The guest has no such disk; or reads and writes it."""
         for operation in (Operation.READ, Operation.FLUSH):
-            seen = self._disk(dc).trial(operation)
-            if bool(seen.error) is not struck:
-                raise NotYet(_said(operation, seen))
+            self.expect_trial(dc, operation, *(("there is no disk",) if struck else ()))
 
 
 @dataclass(frozen=True, slots=True)
-class DiskFull(_DiskFault):
+class DiskFull(DiskFault):
     """No file system block of a disk is free. It is filled from inside: that is where a disk gets full."""
 
     server: str
@@ -198,13 +167,11 @@ class DiskFull(_DiskFault):
 
     def expect(self, dc: DataCenter, *, struck: bool) -> None:
         """A file cannot grow; or can."""
-        seen = self._disk(dc).trial(Operation.GROW)
-        if bool(seen.error) is not struck:
-            raise NotYet(_said(Operation.GROW, seen))
+        self.expect_trial(dc, Operation.GROW, *(("No space left on device",) if struck else ()))
 
 
 @dataclass(frozen=True, slots=True)
-class DiskDamaged(_DiskFault):
+class DiskDamaged(DiskFault):
     """Bits of a file have flipped on a disk, one in each of some sectors drawn by the seed."""
 
     server: str
@@ -224,13 +191,16 @@ class DiskDamaged(_DiskFault):
 
     def expect(self, dc: DataCenter, *, struck: bool) -> None:
         """The guest reads damaged sectors; or none."""
-        seen = self._disk(dc).damaged(self.key)
+        try:
+            seen = self._disk(dc).damaged(self.key)
+        except (CommandError, WaitTimeout) as error:
+            raise NotYet(f"{self.server} does not tell: {error.message}") from error
         if bool(seen) is not struck:
             raise NotYet(f"the guest reads {seen} damaged sectors")
 
 
 @dataclass(frozen=True, slots=True)
-class PowerLost(_DiskFault):
+class PowerLost(DiskFault):
     """A server loses its power while it writes, and its disk what was not flushed: some writes are lost, some torn.
 
     (`ServersOff` is kinder: there the disk keeps all that it took.)
@@ -244,6 +214,10 @@ class PowerLost(_DiskFault):
     def name(self) -> str:
         """`SERVER without power, and disk DISK without what was not flushed`."""
         return f"{self.server} without power, and disk {self.disk} without what was not flushed"
+
+    def silences(self, dc: DataCenter) -> tuple[str, ...]:
+        """Return the server."""
+        return (self.server,)
 
     def inject(self, dc: DataCenter) -> None:
         """Cut the power at such an instant. What came of the writes is in the history."""
@@ -268,20 +242,20 @@ class PowerLost(_DiskFault):
 
     def healed(self, dc: DataCenter) -> None:
         """The guest reads and writes the disk, and every ToR has its sessions with the server again."""
-        _DiskFault.healed(self, dc)
+        DiskFault.healed(self, dc)
         neighbours_back(dc, (self.server,))
 
     def expect(self, dc: DataCenter, *, struck: bool) -> None:
         """It is read and written."""
         del struck
         for operation in (Operation.READ, Operation.FLUSH):
-            if (seen := self._disk(dc).trial(operation)).error:
-                raise NotYet(_said(operation, seen))
+            self.expect_trial(dc, operation)
 
     def restarts(self, dc: DataCenter) -> tuple[str, ...]:
         """Return the server."""
         return (self.server,)
 
 
-def _said(operation: Operation, trial: Trial) -> str:
+def said(operation: Operation, trial: Trial) -> str:
+    """Return what came of it, for people."""
     return f"{operation}: {trial.error or f'{trial.seconds:.3f} s'}"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vdc.datacenter.api import DataCenter, Machine, Power
+from vdc.faults import clocks
 from vdc.faults.base import Fault
 from vdc.faults.sight import expect_power, neighbours_back, neighbours_lost, silent
 
@@ -34,6 +35,10 @@ class _Hang(Fault):
             if not dc.topology.server(name).managed:
                 return f"{name} has an image of the user's: nobody can ask it"
         return None
+
+    def silences(self, dc: DataCenter) -> Sequence[str]:
+        """Return them."""
+        return self.struck(dc)
 
     def inject(self, dc: DataCenter) -> None:
         """Silence them."""
@@ -74,7 +79,7 @@ class ServerCrash(_Hang):
 
     def heal(self, dc: DataCenter) -> None:
         """Press the reset button."""
-        dc.servers[self.server].reset()
+        start_anew(dc.servers[self.server])
 
     def restarts(self, dc: DataCenter) -> tuple[str, ...]:
         """Return the server."""
@@ -102,7 +107,7 @@ class NmiPanic(_Hang):
 
     def heal(self, dc: DataCenter) -> None:
         """Press the reset button."""
-        dc.servers[self.server].reset()
+        start_anew(dc.servers[self.server])
 
     def restarts(self, dc: DataCenter) -> tuple[str, ...]:
         """Return the server."""
@@ -129,8 +134,23 @@ class ServerPaused(_Hang):
         machine.pause()
 
     def heal(self, dc: DataCenter) -> None:
-        """Let it go on."""
+        """Let it go on, and set its clock: it stood still too."""
         dc.servers[self.server].power_on()
+        dc.servers[self.server].wait_answering()
+        clocks.put_right(dc, self.server)
+
+    def healed(self, dc: DataCenter) -> None:
+        """Every ToR has its sessions with it again, and it knows what time it is."""
+        _Hang.healed(self, dc)
+        clocks.expect_ahead(dc, self.server, 0.0)
+
+
+def start_anew(machine: Machine) -> None:
+    """Press the reset button; or the power button of a server that is off."""
+    if machine.power() is Power.OFF:
+        machine.power_on()
+    else:
+        machine.reset()
 
 
 class _Reset(_Hang):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, NewType
 
 from vdc.datacenter.api import DataCenter
-from vdc.errors import CommandError
+from vdc.errors import CommandError, VdcError
 from vdc.faults.base import Fault
 from vdc.wait import NotYet
 
@@ -25,8 +25,9 @@ FOLDER: Final = "/run/vdc-faults"
 """In the guest; a boot empties it."""
 
 _SECONDS: Final = 60.0
-_GRACE_SECONDS: Final = 3600.0
-"""The lease is shorter: it heals, and proves it."""
+_GRACE_SECONDS: Final = 24 * 3600.0
+"""No body takes as long as this and its lease, which heals before, and proves it."""
+_ENDED: Final = "ended"
 _NEEDED: Final = frozenset({"qemu-guest-agent"})
 
 
@@ -83,6 +84,14 @@ class Inside(Fault):
     def healed(self, dc: DataCenter) -> None:
         """The server tells so, and so do others where they notice."""
         self.expect(dc, self._asked(dc), broken=False)
+
+    def ended(self, dc: DataCenter) -> str | None:
+        """Return that what broke it is over and was undone; one that a boot swept away was ended by the body."""
+        try:
+            said = self._run(dc, looking(self.kind, self.key))
+        except VdcError:  # who does not answer does not tell
+            return None
+        return f"{self.server} has undone it" if said.strip() == _ENDED else None
 
     def _asked(self, dc: DataCenter) -> Mapping[str, str]:
         try:
@@ -146,7 +155,7 @@ def beginning(kind: str, key: str, begins: str, ends: str, lasts: float) -> str:
         f"cat > {mark}.end <<'VDC-FAULT'\nrm {mark}.on 2>/dev/null || exit 0\nmark={mark}\n{ends}\nVDC-FAULT\n"
         f"touch {mark}.on\n"
         f"systemd-run --quiet --collect --unit=vdc-fault-{key} --property=RuntimeMaxSec={lasts:.0f} "
-        f"--property=OOMScoreAdjust=1000 '--property=ExecStopPost=/bin/sh {mark}.end' /bin/sh {mark}.begin\n"
+        f"--property=OOMScoreAdjust=-1000 '--property=ExecStopPost=/bin/sh {mark}.end' /bin/sh {mark}.begin\n"
     )
 
 
@@ -159,6 +168,12 @@ def ending(kind: str, key: str) -> str:
         f"[ ! -e {mark}.end ] || sh {mark}.end\n"
         f"rm -f {mark}.*\n"
     )
+
+
+def looking(kind: str, key: str) -> str:
+    """Return the script that tells whether a fault that was begun since the boot has ended."""
+    mark = f"{FOLDER}/{key}"
+    return f": vdc-fault look {kind} {key}\n[ ! -e {mark}.end ] || [ -e {mark}.on ] || echo {_ENDED}\n"
 
 
 def asking(kind: str, key: str, asks: str) -> str:

@@ -12,7 +12,7 @@ from vdc.faults.base import Fault
 from vdc.faults.clocks import ClockSkewed, ClockStepped
 from vdc.faults.components import ComponentsStopped
 from vdc.faults.daemons import BirdFrozen, BirdKilled, GracefulRestart, SessionShut
-from vdc.faults.disks import DiskDamaged, DiskErrors, DiskFull, DiskGone, DiskSlow, PowerLost
+from vdc.faults.disks import DiskDamaged, DiskErrors, DiskFull, DiskGone, PowerLost
 from vdc.faults.flapping import LinkFlap
 from vdc.faults.hangs import BootStorm, NmiPanic, ServerCrash, ServerPaused, ServersReset
 from vdc.faults.links import LinkCut, LinkDisturbed
@@ -22,6 +22,7 @@ from vdc.faults.partition import Isolated, Partitioned
 from vdc.faults.power import FeedOff, PowerFlap, RackOff, ServersOff, SiteDark
 from vdc.faults.processes import RestartStorm, ServiceFrozen, ServiceKilled, ServiceStopped
 from vdc.faults.routers import RoutersOff
+from vdc.faults.slow_disks import DiskSlow
 from vdc.faults.trust import CertificateExpired, RegistryGone
 
 KINDS: Final[Mapping[str, type[Fault]]] = MappingProxyType(

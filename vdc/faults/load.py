@@ -51,7 +51,8 @@ class MemoryPressure(Inside):
             "free=$(sed -n 's/^MemAvailable: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo)\n"
             f"take=$((free - {self.leave * _MIB}))\n"
             "[ $take -gt 0 ]\n"
-            "dd if=/dev/zero bs=${take}K count=1 2>/dev/null | sleep infinity"
+            "(echo 1000 > /proc/self/oom_score_adj; exec dd if=/dev/zero bs=${take}K count=1 2>/dev/null) |"
+            " sleep infinity"
         )
 
     def ends(self) -> str:
@@ -106,11 +107,14 @@ class ForksExhausted(OfUnit):
         del dc
         return (
             f"{self._group}\n"
-            "sh -c 'echo $$ > $0/cgroup.procs && (exit 0) && echo forked=yes' $group 2>/dev/null || echo forked=no"
+            "sh -c 'echo $$ > $0/cgroup.procs && echo joined=yes && (exit 0) && echo forked=yes' $group 2>/dev/null "
+            "|| echo forked=no"
         )
 
     def expect(self, dc: DataCenter, seen: Mapping[str, str], *, broken: bool) -> None:
         """They cannot, or can."""
+        if seen.get("joined") != "yes":
+            raise NotYet(f"nobody could get among the processes of {self.service} of {self.server}")
         if seen.get("forked") != ("no" if broken else "yes"):
             raise NotYet(f"a process of {self.service} of {self.server} {'still forks' if broken else 'cannot fork'}")
 
@@ -209,10 +213,14 @@ class CpuStolen(Fault):
         dc.servers[self.server].steal(self.key, self.percent / 100)
 
     def bites(self, dc: DataCenter) -> None:
-        """While the server has much to do, the host gives it no more than the rest."""
+        """While the server has much to do, the host gives it no more than the rest, and keeps it from taking more."""
+        machine = dc.servers[self.server]
+        before = machine.throttled(self.key)
         used = self._used(dc)
         if used > 1.2 * self._left(dc):
             raise NotYet(f"{self.server} had {used:.2f} CPUs, expected {self._left(dc):.2f}")
+        if machine.throttled(self.key) <= before:
+            raise NotYet(f"{self.server} had {used:.2f} CPUs, and the host kept none from it")
 
     def heal(self, dc: DataCenter) -> None:
         """Give it back."""

@@ -98,6 +98,10 @@ class Partitioned(Fault):
         """`partition SHAPE: rack0-tor0, … | rack1-tor0, …`."""
         return f"partition {self.shape}: {' | '.join(map(_party, self.parties))}"
 
+    def silences(self, dc: DataCenter) -> tuple[str, ...]:
+        """Return all that are cut off from somebody."""
+        return tuple(name for place in {place for pair in self.cut for place in pair} for name in self.parties[place])
+
     def inject(self, dc: DataCenter) -> None:
         """Lose the packets."""
         dc.drop(self.key, self._lost(dc.topology))

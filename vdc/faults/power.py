@@ -38,6 +38,10 @@ class _Dark(Fault):
         unknown = [name for name in names if name not in dc.routers and name not in dc.servers]
         return f"there is no {', '.join(unknown)}" if unknown else None if names else "there is nothing to switch off"
 
+    def silences(self, dc: DataCenter) -> Sequence[str]:
+        """Return them."""
+        return self.devices(dc)
+
     def inject(self, dc: DataCenter) -> None:
         """Cut the power."""
         for device in self.devices(dc):

@@ -20,6 +20,10 @@ class RoutersOff(Fault):
         """`ROUTER, … off`."""
         return f"{', '.join(self.routers)} off"
 
+    def silences(self, dc: DataCenter) -> tuple[str, ...]:
+        """Return them."""
+        return self.routers
+
     def inject(self, dc: DataCenter) -> None:
         """Cut the power."""
         for router in self.routers:

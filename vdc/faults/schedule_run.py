@@ -26,8 +26,10 @@ Told = Callable[[str], object]
 _HEAL, _BREAK = 0, 1  # what is due at the same moment heals first
 
 
-def play(dc: DataCenter, schedule: Schedule, chooser: Callable[[Random], Chosen], told: Told = lambda _: None) -> None:
-    """Break and heal all that a schedule says, and return when all is proven healed.
+def play(
+    dc: DataCenter, schedule: Schedule, chooser: Callable[[Random], Chosen], told: Told = lambda _: None
+) -> tuple[Fault, ...]:
+    """Break and heal all that a schedule says; when all is proven healed, return the faults that were in effect.
 
     `chooser` resolves who leads; `told` hears what happens.
 
@@ -43,6 +45,7 @@ def play(dc: DataCenter, schedule: Schedule, chooser: Callable[[Random], Chosen]
     except BaseException as error:
         run.give_up(error)
         raise
+    return tuple(run.played)
 
 
 @dataclass(slots=True)
@@ -53,6 +56,7 @@ class _Run:
     began: float = field(default_factory=time.monotonic)
     due: list[tuple[float, int, int, Planned]] = field(default_factory=list)
     open: dict[int, tuple[Fault, AbstractContextManager[None]]] = field(default_factory=dict)
+    played: list[Fault] = field(default_factory=list)
 
     def until_done(self) -> None:
         while self.due:
@@ -99,6 +103,7 @@ class _Run:
         holding = injected(self.dc, fault, lasting=planned.seconds)
         holding.__enter__()
         self.open[place] = (fault, holding)
+        self.played.append(fault)
         now = self._now()
         self.told(f"{now:6.1f} s  bites, for {planned.seconds:g} s: {fault.name}")
         heapq.heappush(self.due, (now + planned.seconds, _HEAL, place, planned))

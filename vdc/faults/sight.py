@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from vdc.datacenter.api import DataCenter, Power, device_of
 from vdc.datacenter.convergence import sessions_of
@@ -14,20 +14,27 @@ from vdc.wait import NotYet
 def neighbours_lost(dc: DataCenter, devices: Iterable[str]) -> None:
     """Return if every router next to `devices`, and not one of them, has lost its session with them.
 
-    Raises NotYet naming those that have not, and AssertionError if there is no such router: nobody would
-    notice.
+    One that tells nothing, for another fault may have silenced it, is no witness. Raises NotYet naming those that have
+    not, or that none tells, and AssertionError if there is no such router: nobody would notice.
     """
     gone = frozenset(devices)
     watched = tuple(_towards(dc, gone))
     assert watched, f"no router has a session with {', '.join(sorted(gone))}"
-    _expect(dc, watched, established=False)
+    _expect(dc, _told(dc, watched), established=False)
 
 
 def neighbours_back(dc: DataCenter, devices: Iterable[str]) -> None:
-    """Return if every living router next to `devices` has its session with them; raises NotYet otherwise."""
+    """Return if every living router next to `devices` has its session with them; raises NotYet otherwise.
+
+    One that tells nothing, for another fault may have silenced it, counts as dead; but not all of them.
+    """
     back = frozenset(devices)
+    beside = tuple(_towards(dc, back))
+    telling = _told(dc, beside) if beside else ()
+    silent = {session.device for session in beside} - {session.device for session in telling}
     within = (s for name in back if name in dc.routers for s in dc.topology.router(name).sessions)
-    _expect(dc, (*_towards(dc, back), *(s for s in within if _runs(dc, s.peer_device))), established=True)
+    living = (s for s in within if s.peer_device not in silent and _runs(dc, s.peer_device))
+    _expect(dc, (*telling, *living), established=True)
 
 
 def session_lost(dc: DataCenter, session: Session) -> None:
@@ -68,6 +75,20 @@ def _towards(dc: DataCenter, devices: frozenset[str]) -> Iterator[Session]:
     for router in dc.topology.routers:
         if router.name not in devices and _runs(dc, router.name):
             yield from (session for session in router.sessions if session.peer_device in devices)
+
+
+def _told(dc: DataCenter, sessions: Sequence[Session]) -> tuple[Session, ...]:
+    """Return those whose device tells how they are. Raises NotYet: none does."""
+    silent: dict[str, str] = {}
+    for name in {session.device for session in sessions}:
+        try:
+            device_of(dc, name).sessions()
+        except CommandError as error:
+            silent[name] = error.message
+    told = tuple(session for session in sessions if session.device not in silent)
+    if not told:
+        raise NotYet("; ".join(f"{name} does not tell: {why}" for name, why in sorted(silent.items())))
+    return told
 
 
 def _runs(dc: DataCenter, device: str) -> bool:

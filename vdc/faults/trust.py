@@ -79,21 +79,31 @@ class CertificateExpired(OfUnit):
         return lacks
 
     def begins(self, dc: DataCenter) -> str:
-        """Put another one in its place, and keep the old one."""
+        """Put another one in its place, and keep the old one beside it."""
         path = _SHOWN[self.service].path
         now = dc.servers[self.server].run(["cat", path]).stdout
         expired = Authority.load_or_create(self._authority(dc)).expired(now)
+        kept = self._kept
         return (
-            f"cp --preserve=all {path} $mark.crt\n"
-            f"printf %s {shlex.quote(expired)} > $mark.new\n"
-            f"chmod --reference={path} $mark.new; chown --reference={path} $mark.new\n"
-            f"mv $mark.new {path}{self._again}"
+            f"[ -e {kept} ] || cp --preserve=all {path} {kept}.old\n"
+            f"[ -e {kept} ] || mv {kept}.old {kept}\n"
+            f"printf %s {shlex.quote(expired)} > {kept}.new\n"
+            f"chmod --reference={path} {kept}.new; chown --reference={path} {kept}.new\n"
+            f"mv {kept}.new {path}{self._again}"
         )
 
     def ends(self) -> str:
-        """Put the old one back."""
-        path = _SHOWN[self.service].path
-        return f"[ ! -e $mark.crt ] || cp --preserve=all $mark.crt {path}{self._again}"
+        """Put the old one back, if it is not there yet."""
+        kept = self._kept
+        return (
+            f"if [ -e {kept} ]; then\nmv {kept} {_SHOWN[self.service].path}{self._again}\nfi\n"
+            f"rm -f {kept}.old {kept}.new"
+        )
+
+    def heal(self, dc: DataCenter) -> None:
+        """End it, also where the server has started anew since, and forgotten that it began."""
+        OfUnit.heal(self, dc)
+        self._run(dc, f"{self.ends()}\n")
 
     def asks(self, dc: DataCenter) -> str:
         """Return nothing: those who connect are asked."""
@@ -109,6 +119,11 @@ class CertificateExpired(OfUnit):
             raise NotYet(error.message) from error
         if (until < time.time()) is not broken:
             raise NotYet(f"the certificate of {self.service} of {self.server} is {'still ' if broken else 'not '}good")
+
+    @property
+    def _kept(self) -> str:
+        """Where the old one is meanwhile: on the same file system, so that nobody ever finds half of one."""
+        return f"{_SHOWN[self.service].path}.vdc-{self.key}"
 
     @property
     def _again(self) -> str:

@@ -7,6 +7,7 @@ guest starts without it the next time. Only QEMU has it: when QEMU ends, nothing
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -88,12 +89,13 @@ class Block:
 
     @contextmanager
     def still(self) -> Iterator[None]:
-        """Let the guest stand still in the body: all that it wrote is in the file then."""
+        """Let the guest, if it runs, stand still in the body: all that it wrote is in the file then."""
         runs = self.libvirt.state(self.domain) == "running"
         if runs:
             self.libvirt.suspend(self.domain)
         try:
-            self._do("flush")
+            if self.running():
+                self._do("flush")
             yield
         finally:
             if runs:
@@ -114,7 +116,7 @@ class Block:
             write_pieces(self.file, self.format, pieces, scratch)
             return
         with _writing(pieces, scratch) as commands:
-            for command in commands:
+            for command in (*commands, "flush"):
                 self._do(command)
 
     def _insert(self, key: str, node: Mapping[str, object]) -> None:
@@ -157,9 +159,14 @@ class Block:
         self._ask("qom-set", {"path": self._device(), "property": "drive", "value": node})
 
     def _do(self, command: str) -> None:
-        """Read, write or flush as the device does (qemu-io(1)); what comes of it is told to QEMU's own output."""
+        """Read, write or flush as the device does (qemu-io(1)); what comes of it is told to QEMU's own output.
+
+        Raises BuildError: QEMU did not even try.
+        """
         line = f'qemu-io -d {self._device()}/virtio-backend "{command}"'
-        self._ask("human-monitor-command", {"command-line": line})
+        said = str(self._ask("human-monitor-command", {"command-line": line}))
+        if re.search("error|failed", said, re.IGNORECASE):
+            raise BuildError(f"disk:{self.file.name}", f"{command}: {said.strip()}")
 
     def _ask(self, command: str, arguments: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
         return self.libvirt.monitor(self.domain, command, arguments)
@@ -183,13 +190,12 @@ def write_pieces(file: Path, form: str, pieces: Mapping[int, bytes], scratch: Pa
 @contextmanager
 def _writing(pieces: Mapping[int, bytes], scratch: Path) -> Iterator[Sequence[str]]:
     """Yield the commands of qemu-io that write pieces; their data is in files in the body."""
-    scratch.mkdir(exist_ok=True)
+    shutil.rmtree(scratch, ignore_errors=True)  # left by one that was killed
+    scratch.mkdir()
     files = {sector: scratch / f"{sector}" for sector in pieces}
     try:
         for sector, data in pieces.items():
             files[sector].write_bytes(data)
         yield [f"write -s {files[sector]} {sector * SECTOR} {len(data)}" for sector, data in pieces.items()]
     finally:
-        for path in files.values():
-            path.unlink(missing_ok=True)
-        scratch.rmdir()
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -54,6 +54,14 @@ class Controller:
             except OSError as error:
                 raise BuildError(f"cgroup {group}", str(error)) from error
 
+    def throttled(self, name: str) -> int:
+        """Return how often it kept processes from having more (sched-bwc, nr_throttled); 0 where there is no group."""
+        for group in self.mount.glob(f"{name}=*"):
+            for line in (group / "cpu.stat").read_text().splitlines():
+                if line.startswith("nr_throttled "):
+                    return int(line.split()[1])
+        return 0
+
     def names(self, beginning: str) -> Iterator[str]:
         """Yield the groups whose name begins so."""
         yield from [group.name.partition("=")[0] for group in self.mount.glob(f"{beginning}*=*")]

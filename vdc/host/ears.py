@@ -6,18 +6,23 @@ A packet that is lost on its way is not heard, whatever becomes of its answer: s
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
 from vdc.host import namespaces
+from vdc.wait import NotYet
 
 _ETH_P_ALL: Final = 0x0003
 _OUTGOING: Final = 4  # packet(7)
 _RCVBUF_FORCE: Final = 33  # SO_RCVBUFFORCE, socket(7)
 _BUFFER: Final = 16 << 20
 _FRAME: Final = 512
+_SOL_PACKET: Final = 263
+_PACKET_STATISTICS: Final = 6
+_STATISTICS: Final = struct.Struct("II")  # struct tpacket_stats: packets, drops
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,9 @@ class Ear:
 def hear(tokens: Mapping[bytes, Ear], send: Callable[[], object]) -> frozenset[bytes]:
     """Return those tokens that come to their ears, in any packet, from before `send` until it has returned.
 
-    Raises BuildError: a namespace is not there.
+    Raises:
+        BuildError: a namespace is not there.
+        NotYet: more came than could be kept, so that nobody knows whether the others did.
     """
     with ExitStack() as stack:
         found: set[bytes] = set()
@@ -50,6 +57,8 @@ def hear(tokens: Mapping[bytes, Ear], send: Callable[[], object]) -> frozenset[b
                 found |= {
                     token for token, ear in mine.items() if token in frame and ear.is_at(interface, leaves=leaves)
                 }
+            if not found >= mine.keys() and (dropped := _dropped(way)):
+                raise NotYet(f"{dropped} packets in {netns} came too fast to be heard")
     return frozenset(found)
 
 
@@ -58,6 +67,11 @@ def _opened() -> socket.socket:
     way.setsockopt(socket.SOL_SOCKET, _RCVBUF_FORCE, _BUFFER)
     way.setblocking(False)
     return way
+
+
+def _dropped(way: socket.socket) -> int:
+    """Return how many packets found no room (packet(7), PACKET_STATISTICS)."""
+    return int(_STATISTICS.unpack(way.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS.size))[1])
 
 
 def _frames(way: socket.socket) -> Iterator[tuple[str, bool, bytes]]:

@@ -21,6 +21,13 @@ def exclusive(path: Path, *, wait: bool = True) -> Iterator[None]:
 
 
 @contextmanager
+def exclusive_folder(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder; nothing is made. Raises FileNotFoundError: it is gone."""
+    with _locked(folder, os.O_RDONLY | os.O_DIRECTORY, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
 def shared(folder: Path) -> Iterator[None]:
     """Keep others from holding the lock of a folder exclusively. Raises FileNotFoundError: it is gone."""
     with _locked(folder, os.O_RDONLY | os.O_DIRECTORY, fcntl.LOCK_SH):

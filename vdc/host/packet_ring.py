@@ -22,11 +22,12 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
+from vdc.history import events_in
 from vdc.host.namespaces import inside_each
 from vdc.host.pcapng import Packet, pcapng
 from vdc.wait import ticks
@@ -40,6 +41,7 @@ BLOCK: Final = 32 * 1024
 _KERNEL: Final = 2 * 1024 * 1024  # bytes in which the kernel puts packets at most, for the time between two looks
 _RETIRED_MS: Final = 2000  # a block that has packets is closed after that, whether it is full or not
 _PERIOD: Final = 0.1
+_PATIENCE: Final = 1.0  # with who connects and names no folder
 _SOL_PACKET: Final = 263
 _RX_RING, _STATISTICS, _VERSION = 5, 6, 10  # linux/if_packet.h
 _V3: Final = 2
@@ -101,7 +103,8 @@ class Ring:
 
     def remember(self, start: float, end: float) -> None:
         """Keep what was taken of a time (seconds since 1970) also when it would be forgotten, `size` bytes at most."""
-        self._moments.append(tuple(block for block in self._kept if _of(block, start, end)))
+        known = {id(block) for block in chain(*self._moments)}  # moments may overlap
+        self._moments.append(tuple(each for each in self._kept if id(each) not in known and _of(each, start, end)))
         while sum(len(block) for moment in self._moments for block in moment) > self._size:
             self._moments.popleft()
 
@@ -165,30 +168,40 @@ class Moments:
 
     history: Path
     _place: int = -1
-    _due: float = 0.0
-    _since: float = 0.0
+    _open: deque[tuple[float, float]] = field(default_factory=deque)
 
-    def look(self, rings: Mapping[str, Ring], now: float) -> None:
-        """Look what was added; `now` is in seconds since 1970."""
-        if self._told() and not self._due:
-            self._since, self._due = now, now + _AFTER
-            for ring in rings.values():  # now: later these may be forgotten
-                ring.remember(now - _BEFORE, now)
-        if self._due and now >= self._due + _RETIRED_MS / 1000:
-            for ring in rings.values():
-                ring.remember(self._since, self._due)
-            self._due = 0.0
+    def look(self, rings: Mapping[str, Ring], now: float, lead: float) -> None:
+        """Look what was added; `now` is on the history's clock, over which the wall clock leads by `lead` seconds."""
+        if told := list(self._told()):
+            start = min(start for start, _ in told) - _BEFORE
+            self._open.append((start, max(end for _, end in told) + _AFTER))
+            _remember(rings, start + lead, now + lead)  # now: later these may be forgotten
+        while self._open and now >= self._open[0][1] + _RETIRED_MS / 1000:
+            start, end = self._open.popleft()
+            _remember(rings, start + lead, end + lead)
 
-    def _told(self) -> bool:
+    def _told(self) -> Iterator[tuple[float, float]]:
+        """Yield from when to when that was which the history tells of since it was last looked at."""
         try:
             with self.history.open("rb") as file:
                 end = file.seek(0, 2)
                 file.seek(end if self._place < 0 else min(self._place, end))
-                added = file.read()
+                start = file.tell()
+                whole, newline, _torn = file.read().rpartition(b"\n")
         except FileNotFoundError:
-            return False
-        self._place = end
-        return any(word in added for word in _TELLING)
+            return
+        self._place = start + len(whole) + len(newline)
+        telling = (
+            line.decode(errors="replace") for line in whole.splitlines() if any(each in line for each in _TELLING)
+        )
+        for event in events_in(telling):
+            # an outage is told when it is over
+            yield event.time - (event.data.get("seconds", 0.0) if event.kind == "outage" else 0.0), event.time
+
+
+def _remember(rings: Mapping[str, Ring], start: float, end: float) -> None:
+    for ring in rings.values():
+        ring.remember(start, end)
 
 
 def serve(path: Path, history: Path, rings: Mapping[str, Ring]) -> None:
@@ -201,15 +214,27 @@ def serve(path: Path, history: Path, rings: Mapping[str, Ring]) -> None:
         while True:
             ready, _, _ = select.select([listener], [], [], _PERIOD)
             _turn(rings)
-            moments.look(rings, time.time())
+            now = time.monotonic()
+            moments.look(rings, now, time.time() - now)
             if ready:
+                share = (time.process_time() - used) / (time.monotonic() - began)
                 with suppress(OSError), listener.accept()[0] as client:  # who asked may be gone
-                    for _ in ticks(_PERIOD, duration=_RETIRED_MS / 1000 + _PERIOD):  # until the latest are closed
-                        _turn(rings)
-                    folder = Path(client.recv(4096).decode())
-                    share = (time.process_time() - used) / (time.monotonic() - began)
-                    told = {"cpu": round(share, 4), "devices": _written(folder, rings)}
-                    client.sendall(json.dumps(told).encode() + b"\n")
+                    answer(client, rings, share)
+
+
+def answer(client: socket.socket, rings: Mapping[str, Ring], share: float) -> None:
+    """Write the packets to the folder that a client names; `share` is the part of a CPU that keeping them takes.
+
+    Raises OSError: the client says nothing, or is gone.
+    """
+    client.settimeout(_PATIENCE)
+    named = client.recv(4096).decode()
+    if not named:
+        return
+    for _ in ticks(_PERIOD, duration=_RETIRED_MS / 1000 + _PERIOD):  # until the latest are closed
+        _turn(rings)
+    told = {"cpu": round(share, 4), "devices": _written(Path(named), rings)}
+    client.sendall(json.dumps(told).encode() + b"\n")
 
 
 def _turn(rings: Mapping[str, Ring]) -> None:

@@ -100,7 +100,11 @@ def _files(resources: Iterable[Resource], plan: Plan) -> Iterator[Path]:
     for each in resources:
         match each:
             case Bird(config_path=config, control=control):
-                yield from (Path(config), Path(control), Path(config).with_suffix(".log"))
+                yield from (
+                    Path(config),
+                    Path(control),
+                    *(Path(config).with_suffix(each) for each in (".log", ".lock")),
+                )
             case Domain(server=name, console=console, console_log=log):
                 yield from (Path(console), Path(log), Path(log).with_suffix(".log"))
                 yield plan.context.libvirt / "log" / "qemu" / f"{name}.log"

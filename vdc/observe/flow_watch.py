@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from math import inf
+from math import ceil, inf
 from pathlib import Path
 from typing import IO, Final, Protocol
 
 from vdc import shell
 from vdc.datacenter.api import DataCenter
 from vdc.history import Event, Recorder
+from vdc.host.locks import exclusive
 from vdc.observe.flow_probe import FlowConfig, FlowProbeConfig, StreamConfig
-from vdc.observe.flows import GUEST_PATIENCE, PERIOD, Flow, covering, flows_of, shares
+from vdc.observe.flows import GUEST_PATIENCE, PERIOD, Flow, covering, flows_of, shares, streams_of
 from vdc.observe.ledger import Counts, FlowOutage, outage_of
 from vdc.observe.ops import Gap
 from vdc.observe.sampler import DURATION, ProbeError, Process, Sampler, Tail, sampler
@@ -25,11 +27,12 @@ from vdc.observe.ways import ways
 from vdc.wait import NotYet, wait_for
 
 _FIRST_PORT: Final = 20_000
-_BLOCK, _BLOCKS = 40, 200  # ports of a probe, and probes that share the data centre by chance without a clash
+_BLOCK, _BLOCKS = 40, 200  # ports of a process, and processes that find ports in the same data centre
 _TRIED: Final = 32  # ports for each flow
 STREAMS: Final = 24
 """As many as a process sends every 10 ms for some 3 % of a core."""
-
+_PER_CORE: Final = 4  # processes for each core of this host, which take an eighth of it
+_SLOWEST: Final = 10 * PERIOD  # where that is too few for all streams, packets go as seldom as this
 _START_SECONDS: Final = 60.0
 
 
@@ -128,16 +131,60 @@ class FlowWatch:
 def flows(dc: DataCenter, *, racks: Collection[int] | None = None, period: float = PERIOD) -> Iterator[FlowWatch]:
     """Have numbered packets go between all racks, or these, and to and from clients outside, for the body.
 
+    Where this host has few cores for all their streams, the time between packets is longer than `period`.
+
     Raises:
-        ProbeError: there is nothing to go between, or the probe died or stopped by itself.
+        ProbeError: there is nothing to go between, or too much for this host, or the probe died or stopped by itself.
     """
     wanted = flows_of(dc.topology, racks=racks)
     if not wanted:
         raise ProbeError(f"{dc.topology.name}: no two racks with a ToR, nor a client outside and one: no flow to watch")
-    configs = _configs(dc, wanted, period)
-    starts = {config.source: partial(_start, config) for config in configs}
-    with watched(dc, wanted, starts, period=period) as watch:
-        yield watch
+    period = bearable(sum(streams_of(dc.topology, wanted)), period, cores=len(os.sched_getaffinity(0)))
+    parts = tuple(shares(dc.topology, wanted, most=max(1, round(STREAMS * period / PERIOD))))
+    run = uuid.uuid4().hex[:12]
+    with free_ports(dc.run_directory / "probes", int(run, 16), len(parts)) as blocks:
+        configs = [
+            _config(dc, mine, f"flow-probe {run}{number:02d}", block, period)
+            for number, (mine, block) in enumerate(zip(parts, blocks, strict=True))
+        ]
+        starts = {config.source: partial(_start, config) for config in configs}
+        with watched(dc, wanted, starts, period=period) as watch:
+            yield watch
+
+
+def bearable(streams: int, period: float, *, cores: int) -> float:
+    """Return the seconds between packets, at least `period`, with which so many cores send all streams with ease.
+
+    Raises ProbeError: packets would go too seldom to tell anything.
+    """
+    processes = min(_PER_CORE * cores, _BLOCKS // 2)
+    least = ceil(1000 * streams * PERIOD / (STREAMS * processes)) / 1000
+    if least > max(period, _SLOWEST):
+        raise ProbeError(
+            f"{streams} streams of packets are too many for {cores} cores: of each one goes every {least:g} s",
+            hint="watch fewer racks, with `racks=`",
+        )
+    return max(period, least)
+
+
+@contextmanager
+def free_ports(directory: Path, first: int, count: int) -> Iterator[tuple[int, ...]]:
+    """Hold blocks of ports that nobody else holds by the same directory; yield the first port of each.
+
+    Raises ProbeError: there are not so many left.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    held: list[int] = []
+    with ExitStack() as stack:
+        for number in range(_BLOCKS):
+            port = _FIRST_PORT + _BLOCK * ((first + number) % _BLOCKS)
+            if len(held) < count:
+                with suppress(BlockingIOError):  # somebody else's
+                    stack.enter_context(exclusive(directory / f"ports-{port}.lock", wait=False))
+                    held.append(port)
+        if len(held) < count:
+            raise ProbeError(f"{count} blocks of ports are wanted, and {len(held)} are free: too many watch flows here")
+        yield tuple(held)
 
 
 def _start(config: FlowProbeConfig, stem: Path, output: IO[bytes]) -> Process:
@@ -174,15 +221,6 @@ def watched(dc: Recorded, wanted: Sequence[Way], starts: Mapping[str, Start], *,
                 fill(watch, wanted, starts.keys(), tail.read())
 
 
-def _configs(dc: DataCenter, wanted: Sequence[Flow], period: float) -> tuple[FlowProbeConfig, ...]:
-    """Return what each process is to send: so few streams that none of them takes much of a core."""
-    run = uuid.uuid4().hex[:12]
-    return tuple(
-        _config(dc, mine, f"flow-probe {run}{number:02d}", _block(run, number), period)
-        for number, mine in enumerate(shares(dc.topology, wanted, most=max(1, round(STREAMS * period / PERIOD))))
-    )
-
-
 def _config(dc: DataCenter, wanted: Sequence[Flow], source: str, block: int, period: float) -> FlowProbeConfig:
     ports = range(block + 1, block + 1 + _TRIED)
     taken = ways(dc, [flow for flow in wanted if flow.protocol == "udp"], ports, block)
@@ -194,11 +232,6 @@ def _config(dc: DataCenter, wanted: Sequence[Flow], source: str, block: int, per
         duration=DURATION,
         flows=tuple(_flow_config(dc, flow, taken.get(flow, {})) for flow in wanted),
     )
-
-
-def _block(run: str, number: int) -> int:
-    """Return the first of the ports of a process: no other has them."""
-    return _FIRST_PORT + _BLOCK * ((int(run, 16) + number) % _BLOCKS)
 
 
 def _flow_config(dc: DataCenter, flow: Flow, taken: Mapping[int, Sequence[tuple[str, str]]]) -> FlowConfig:

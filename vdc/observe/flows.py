@@ -135,10 +135,15 @@ def _clients(topology: Topology) -> Iterator[tuple[str, Address]]:
             yield client.name, own
 
 
-def shares(topology: Topology, flows: Sequence[Flow], *, most: int) -> Iterator[tuple[Flow, ...]]:
-    """Yield flows in as few parts as can be with about `most` streams each: there is one for each way over a spine."""
+def streams_of(topology: Topology, flows: Sequence[Flow]) -> list[int]:
+    """Return about how many streams each of these flows has: one for each way over a spine."""
     ways = min(MOST_WAYS, topology.routing.ecmp, max(1, len(topology.tier(Tier.SPINE))))
-    streams = [ways if flow.protocol == "udp" else 1 for flow in flows]
+    return [ways if flow.protocol == "udp" else 1 for flow in flows]
+
+
+def shares(topology: Topology, flows: Sequence[Flow], *, most: int) -> Iterator[tuple[Flow, ...]]:
+    """Yield flows in as few parts as can be with about `most` streams each."""
+    streams = streams_of(topology, flows)
     parts = -(-sum(streams) // most)
     ends = [part * sum(streams) / parts for part in range(1, parts + 1)]
     place = [next(at for at, end in enumerate(ends) if so_far <= end + 1e-9) for so_far in accumulate(streams)]

@@ -23,7 +23,7 @@ class Inside:
     """Reads what was said inside since it was made. It measures the guests' clocks then, and at each reading."""
 
     def __init__(self, dc: DataCenter) -> None:
-        self._dc = dc
+        self.dc = dc
         self._since = time.monotonic()
         self._offsets: dict[str, list[Offset]] = {name: [] for name in dc.servers}
         self._begun = self._measure()
@@ -58,7 +58,7 @@ class Inside:
 
     def _each(self, ask: Callable[[Machine], list[Event]], names: Mapping[str, object]) -> Iterator[Event]:
         """Yield what all of these servers say that run and can be asked, and of others why they say nothing."""
-        machines = [machine for name, machine in self._dc.servers.items() if name in names and machine.spec.managed]
+        machines = [machine for name, machine in self.dc.servers.items() if name in names and machine.spec.managed]
 
         def asked(machine: Machine) -> list[Event]:
             try:
@@ -66,20 +66,24 @@ class Inside:
                 return ask(machine) if power is Power.ON else [_silent(machine.name, f"it is {power}")]
             except VdcError as error:
                 return [_silent(machine.name, error.message)]
+            except Exception as error:  # noqa: BLE001 - whatever a guest answers, it must not cost what others say
+                return [_silent(machine.name, repr(error))]
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for events in pool.map(asked, machines):
                 yield from events
 
     def _events(self, clocks: Mapping[str, Clock], lead: float, since: float) -> Iterator[Event]:
-        if self._dc.topology.kubernetes is None:
+        if self.dc.topology.kubernetes is None:
             return
         try:
-            for cluster in deployed(self._dc):
+            for cluster in deployed(self.dc):
                 if isinstance(cluster, KubernetesCluster):
                     yield from cluster_events(cluster.list("Event"), clocks, lead, since=since)
         except VdcError as error:
             yield _silent("cluster", error.message)
+        except Exception as error:  # noqa: BLE001 - whatever a cluster answers, it must not cost what guests say
+            yield _silent("cluster", repr(error))
 
 
 def _silent(who: str, why: str) -> Event:

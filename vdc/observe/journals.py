@@ -35,7 +35,7 @@ WANTED: Final = (
 
 _LEADER: Final = re.compile(r"(?:elected leader|became leader|lost leader|changed leader)\b.*")
 _CHARACTERS: Final = 400
-_WARNING: Final = 4
+_WARNING, _INFORMATION = 4, 6  # of syslog(3)
 
 
 def journal_events(text: str, server: str, clock: Clock, lead: float) -> Iterator[Event]:
@@ -44,14 +44,14 @@ def journal_events(text: str, server: str, clock: Clock, lead: float) -> Iterato
     `lead` is by how much the host's wall clock leads its monotonic clock.
     """
     for raw in filter(None, map(_line, text.splitlines())):
-        message, priority = _message(raw), int(raw.get("PRIORITY", 6))
+        message, priority = _text(raw.get("MESSAGE")), int(_text(raw.get("PRIORITY")) or _INFORMATION)
         time, uncertainty = clock.placed(int(raw["__REALTIME_TIMESTAMP"]) / 1e6, lead)
         data: dict[str, Any] = {"text": message[:_CHARACTERS], "uncertainty": round(uncertainty, 4)}
-        of_etcd = raw.get("_SYSTEMD_UNIT") in _ETCD
+        of_etcd = _text(raw.get("_SYSTEMD_UNIT")) in _ETCD
         if of_etcd and (change := _LEADER.search(message)):
             yield Event(time=time, kind="cluster", source=server, data={**data, "name": "leader", "text": change[0]})
         elif priority <= _WARNING or not of_etcd:
-            who = str(raw.get("SYSLOG_IDENTIFIER", "?"))
+            who = _text(raw.get("SYSLOG_IDENTIFIER")) or "?"
             yield Event(time=time, kind="journal", source=server, data={**data, "who": who, "priority": priority})
 
 
@@ -93,7 +93,10 @@ def _line(text: str) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) and "__REALTIME_TIMESTAMP" in found else None
 
 
-def _message(raw: Mapping[str, Any]) -> str:
-    """Return what was said; what is no UTF-8 comes as a list of bytes."""
-    said = raw.get("MESSAGE") or ""
-    return bytes(said).decode(errors="replace") if isinstance(said, list) else str(said)
+def _text(field: object) -> str:
+    """Return a field: what is no UTF-8 comes as a list of bytes, what an entry has more than once as one of all."""
+    if not isinstance(field, list):
+        return "" if field is None else str(field)
+    if all(isinstance(each, int) for each in field):
+        return bytes(field).decode(errors="replace")
+    return _text(field[-1])

@@ -23,7 +23,7 @@ class FlowOutage:
 
     It lasts from the sending of the last packet before them that came, to that of the first one after them that came:
     never shorter than the truth, and longer by less than two periods. `over` is the way that the stream had taken,
-    `why` what the last attempt met, where somebody said so.
+    `why` what the last attempt met, where somebody said so, `source` the probe that told of it.
     """
 
     start: float
@@ -31,6 +31,7 @@ class FlowOutage:
     lost: int
     over: tuple[str, ...] = ()
     why: str = ""
+    source: str = ""
 
     @property
     def seconds(self) -> float:
@@ -70,6 +71,7 @@ def outage_of(event: Event) -> FlowOutage:
         lost=data["lost"],
         over=tuple(data.get("over", ())),
         why=data.get("why", ""),
+        source=event.source,
     )
 
 
@@ -160,11 +162,11 @@ class Ledger:
                 yield self._outage(at)
             self._last_good = at
 
-    def close(self, now: float) -> Iterator[FlowOutage]:
-        """Settle all, now that no more will come; an outage that goes on ends now."""
-        yield from self.settle(now + self.patience)
+    def close(self, stopped: float) -> Iterator[FlowOutage]:
+        """Settle all, when no more will come; an outage that goes on is known until then, when sending `stopped`."""
+        yield from self.settle(stopped + self.patience)
         if self._run:
-            yield self._outage(now)
+            yield self._outage(stopped)
 
     @property
     def waits(self) -> bool:

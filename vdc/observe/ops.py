@@ -77,10 +77,11 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """A stretch in which the probe itself was starved and sampled nothing: `seconds` long, up to `end`."""
+    """A stretch in which the probe `source` was starved and sampled nothing: `seconds` long, up to `end`."""
 
     end: float
     seconds: float
+    source: str = ""
 
     @property
     def start(self) -> float:
@@ -92,7 +93,7 @@ class Gap:
         """Return the gap that `event` records; raises ValueError or KeyError where it records none."""
         if event.kind != "gap":
             raise ValueError(f"not a gap but {event.kind!r}")
-        return cls(end=event.time, seconds=event.data["seconds"])
+        return cls(end=event.time, seconds=event.data["seconds"], source=event.source)
 
 
 class Stretch(Protocol):

@@ -30,6 +30,7 @@ from vdc.observe.ledger import Ledger
 from vdc.observe.targets import RequestProbeConfig, Target
 
 _STARVED: Final = 4  # ticks late before one counts as a gap
+_LONGEST_TICK: Final = 0.05  # seconds: however seldom it asks, it sees that it was starved long before it gives up
 _SETTLE_EVERY, _FLUSH_EVERY = 0.1, 1.0  # seconds
 _MOST_IN_FLIGHT: Final = 256  # of a target
 _WELL: Final = range(200, 300)
@@ -42,7 +43,7 @@ class _Asker:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self.ledger = Ledger(target.patience)
+        self.ledger = Ledger(target.patience + _SETTLE_EVERY)  # so that who asked has told why first
         self.tasks: set[asyncio.Task[None]] = set()
         self._parts = urlsplit(target.url)
         self._path = f"{self._parts.path or '/'}{'?' + self._parts.query if self._parts.query else ''}"
@@ -147,7 +148,7 @@ class RequestProber:
         self._stopped = asyncio.Event()
         self._parent = os.getppid()
         self._quit = ""
-        self._tick = min(target.period for target in config.targets)
+        self._tick = min(_LONGEST_TICK, *(target.period for target in config.targets))
         self._last = time.monotonic()
         self._end = self._last + config.duration
 
@@ -167,10 +168,11 @@ class RequestProber:
         self._settle_regularly()
         self._flush_regularly()
         await self._stopped.wait()
+        stopped = time.monotonic()
         if tasks := [task for asker in self._askers for task in asker.tasks]:
             await asyncio.wait(tasks)
         ended = time.monotonic()
-        self._settle(last=True)
+        self._settle(stopped, last=True)
         self._take()
         self._note(ended, "flows", phase="end", cpu=round(time.process_time() - spent, 3), ran=round(ended - begun, 3))
         self._flush()
@@ -208,10 +210,16 @@ class RequestProber:
             following = max(due + self._tick, now)
             asyncio.get_running_loop().call_at(following, self._look, following)
 
-    def _settle_regularly(self) -> None:
-        self._settle()
+    def _settle_regularly(self, due: float = 0.0) -> None:
+        """Give up what nobody answers; after a time of no CPU what has come meanwhile is read first."""
+        loop = asyncio.get_running_loop()
+        if due and time.monotonic() - due > _SETTLE_EVERY:
+            loop.call_later(self._tick, self._settle_regularly)
+            return
+        self._settle(time.monotonic())
         if not self._stopped.is_set():
-            asyncio.get_running_loop().call_later(_SETTLE_EVERY, self._settle_regularly)
+            following = time.monotonic() + _SETTLE_EVERY
+            loop.call_at(following, self._settle_regularly, following)
 
     def _flush_regularly(self) -> None:
         if self._stopped.is_set():
@@ -220,8 +228,7 @@ class RequestProber:
         self._flush()
         asyncio.get_running_loop().call_later(_FLUSH_EVERY, self._flush_regularly)
 
-    def _settle(self, *, last: bool = False) -> None:
-        now = time.monotonic()
+    def _settle(self, now: float, *, last: bool = False) -> None:
         for asker in self._askers:
             for outage in asker.ledger.close(now) if last else asker.ledger.settle(now):
                 found = {"flow": asker.target.name, "lost": outage.lost, "over": [], "why": outage.why}

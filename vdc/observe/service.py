@@ -13,6 +13,7 @@ from vdc.datacenter.api import DataCenter
 from vdc.observe.checkers import judge, longest_outage, no_write_lost
 from vdc.observe.flow_watch import FlowWatch
 from vdc.observe.probe import Watch
+from vdc.observe.verdict import Verdict
 
 
 class Prober(Protocol):
@@ -37,7 +38,12 @@ def judge_service(watch: Watch, *, longest: float | None) -> None:
 
     Raises AssertionError with what all checkers say, also if they cannot tell.
     """
-    judge(
+    judge(*service_verdicts(watch, longest=longest))
+
+
+def service_verdicts(watch: Watch, *, longest: float | None) -> tuple[Verdict, ...]:
+    """Return the verdicts that `judge_service` demands to be valid."""
+    return (
         no_write_lost(watch.operations, watch.final),
         longest_outage(
             watch.operations,

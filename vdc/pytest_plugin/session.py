@@ -22,6 +22,7 @@ from vdc.datacenter.api import DataCenter, Machine
 from vdc.datacenter.checkpoint import Checkpoint
 from vdc.datacenter.live import HISTORY, LiveDataCenter
 from vdc.errors import DirtyError, InputError, VdcError
+from vdc.evidence.known import redacted
 from vdc.faults.lease import heal_orphans
 from vdc.faults.leftovers import expect_nothing_left
 from vdc.graph import draw
@@ -124,6 +125,7 @@ class Session:
         logs = Logs.now(dc.run_directory) if as_it_was else Logs(dc.run_directory, {})
         vigil = self._vigil
         if vigil is None or vigil.dc is not dc:
+            self._tell_inside(dc.recorder)  # with --dc: of the modules before, which shared what is still running
             vigil, self._inside = Vigil(dc, logs), Inside(dc)
             self._vigil = vigil
         # From here on everything happens on one time line, which probes and checkers read.
@@ -142,7 +144,7 @@ class Session:
                 self._after |= {name: has for name, has in _versions(dc).items() if has != self._before[name]}
         finally:
             self._steps.recorder, self._in_module = self._recorder, False
-            dc.recorder.write(logs.since())
+            dc.recorder.write(redacted(dc, logs.since()))
             if self._spoilt or suite != SHARING:  # a module that shares it may follow
                 self._tell_inside(dc.recorder)
             _append(dc.recorder.path, before, self._history)
@@ -292,7 +294,7 @@ class Session:
         """Write what happened inside to a history, once: that takes the guests a second."""
         inside, self._inside = self._inside, None
         try:
-            recorder.write(inside.read() if inside is not None else ())
+            recorder.write(redacted(inside.dc, inside.read()) if inside is not None else ())
         except Exception as error:  # noqa: BLE001 - what cannot be read of a bad day must not hide what happened on it
             recorder.record("note", "harness", name="nothing was read inside", why=repr(error))
 

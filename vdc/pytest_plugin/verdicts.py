@@ -140,7 +140,7 @@ class Verdicts:
         if hooks is None or dc is None:  # of a fixture of somebody's own
             report = call_and_report(item, "call", log=False)
             return report, self._outcome(report), ""
-        self._holding.before(item, dc, goes=hooks.session.goes)
+        self._holding.before(item, hooks.session)
         vigil = hooks.session.vigil
         vigil.look()
         watcher = Watcher(dc, vigil.logs)
@@ -163,7 +163,7 @@ class Verdicts:
         hooks = self._hooks()
         if hooks is not None and hooks.session.dc is not None:
             said = next(iter(message_of(report).splitlines()), "it did not pass")
-            self._holding.after_failure(hooks.session.dc, f"{item.nodeid}: {said}", goes=hooks.session.goes)
+            self._holding.after_failure(hooks.session, f"{item.nodeid}: {said}")
 
     def _outcome(self, report: pytest.TestReport) -> Result:
         if report.skipped:

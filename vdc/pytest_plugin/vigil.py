@@ -39,11 +39,20 @@ class Vigil:
         self._found: list[Finding] = []
 
     def look(self) -> None:
-        """Read what was said since somebody looked, and keep what breaks a rule."""
+        """Read what was said since somebody looked, and keep what breaks a rule.
+
+        What the last scenario breaks on purpose it may break until then, and no longer.
+        """
         said, self.logs = self.logs.read()
         since, self._since = self._since, time.monotonic()
         if any(event.data.get("rule") for event in said if event.kind == "console"):
             self._judge([event for event in said if event.kind == "console"], since)
+        self._allowed = ()
+
+    def overlook(self) -> None:
+        """Read what was said since somebody looked, and judge none of it: a person was inside."""
+        _, self.logs = self.logs.read()
+        self._since = time.monotonic()
 
     def attended(self, logs: Logs, allowed: Collection[str]) -> None:
         """Hear that a body's own watch has read so far, and which rules its scenario breaks on purpose."""

@@ -216,6 +216,10 @@ class FakeMachine(FakeSpeaker):
         """Have all again."""
         self._world.inside.steal(self.name, key, 0.0)
 
+    def throttled(self, key: str) -> int:
+        """Return a figure that grows while some is taken."""
+        return self._world.inside.throttled(self.name, key)
+
     def cpu_seconds(self) -> float:
         """Return that it is always busy."""
         return self._world.inside.cpu_seconds(self.name, self.spec.cpu)

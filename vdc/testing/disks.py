@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from vdc.datacenter.disks import Loss, Operation, Trial
 from vdc.testing.lies import Lie
 from vdc.testing.world import PULLED, World
+from vdc.wait import NotYet
 
 _FAST = 0.001
 _EVERY = frozenset(Operation)
 _FILLED = "filled"
+_SAID: Mapping[str, str] = MappingProxyType({PULLED: "there is no disk", _FILLED: "No space left on device"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,17 +84,18 @@ class FakeDisk:
             self._ailments.pop(key, None)
         self._world.changed()
 
-    def tidy(self) -> None:
-        """Do nothing: trials leave nothing."""
+    def tidy(self, key: str) -> None:
+        """Do nothing: nothing is left."""
+        del key
 
     def trial(self, operation: Operation, count: int = 1) -> Trial:
         """Return what comes of it."""
         done = Trial(seconds=count * _FAST)
         if self._server in self._world.down:
-            return replace(done, error="no answer")
-        for ailment in self._ailments.values():
+            raise NotYet("no answer")
+        for key, ailment in self._ailments.items():
             if operation in ailment.failing:
-                return replace(done, error="Input/output error")
+                return replace(done, error=_SAID.get(key, "Input/output error"))
             if ailment.rate:
                 done = replace(done, seconds=count / ailment.rate)
         return done

@@ -13,7 +13,7 @@ from vdc.shell import Completed
 from vdc.testing.lies import Lie
 from vdc.wait import ticks
 
-_HEAD: Final = re.compile(r": vdc-fault (begin|end|ask) (\w+) (\w+)\n")
+_HEAD: Final = re.compile(r": vdc-fault (begin|end|ask|look) (\w+) (\w+)\n")
 _HOUR: Final = 3600.0
 _HASTE: Final = 500
 """So many times as fast do commands sleep."""
@@ -26,7 +26,7 @@ _TOLD: Final[Mapping[str, tuple[str, str]]] = {
     "killed": (_WELL, "ActiveState=active\nInvocationID=2\nMainPID=8\nprocess=S\nbefore=1\n"),
     "storm": (_WELL, "ActiveState=active\nInvocationID=9\nMainPID=9\nprocess=S\ncount=99\n"),
     "memory": ("available=300000\n", "available=1000\nstalled=100\n"),
-    "forks": ("forked=yes\n", "forked=no\n"),
+    "forks": ("joined=yes\nforked=yes\n", "joined=yes\nforked=no\n"),
     "registry": ("registry0=yes\n", "registry0=no\n"),
     "files": ("free=20\nlimit=65536\n", "free=20\nlimit=20\n"),
 }
@@ -93,6 +93,10 @@ class Insides:
         if (Lie.FAULT_WITHOUT_EFFECT if share else Lie.NEVER_HEALS) not in self._lies():
             self._stolen[server][key] = share
 
+    def throttled(self, server: str, key: str) -> int:
+        """Return a figure that grows while CPU time is taken."""
+        return time.monotonic_ns() if self._stolen[server].get(key) else 0
+
     def cpu_seconds(self, server: str, cpus: int) -> float:
         """Return a figure that grows as if all CPUs were busy."""
         return time.monotonic() * cpus * (1 - max(self._stolen[server].values(), default=0.0))
@@ -102,9 +106,9 @@ class Insides:
             self._begun[server][key] = _Begun(kind, script, time.time())
         if verb == "end" and Lie.NEVER_HEALS not in self._lies():
             self._begun[server].pop(key, None)
-        if verb != "ask":
+        if verb in {"begin", "end"}:
             self._changed()
-        return self.told.get(kind, ("", ""))[key in self._begun[server]] if verb == "ask" else ""
+        return self.told.get(kind if verb == "ask" else verb, ("", ""))[key in self._begun[server]]
 
 
 def _hasten(seconds: float) -> None:

@@ -13,7 +13,7 @@ mark=/run/vdc-faults/KEY
 date --set '3600 seconds ago' >/dev/null
 VDC-FAULT
 touch /run/vdc-faults/KEY.on
-systemd-run --quiet --collect --unit=vdc-fault-KEY --property=RuntimeMaxSec=5400 --property=OOMScoreAdjust=1000 '--property=ExecStopPost=/bin/sh /run/vdc-faults/KEY.end' /bin/sh /run/vdc-faults/KEY.begin
+systemd-run --quiet --collect --unit=vdc-fault-KEY --property=RuntimeMaxSec=5400 --property=OOMScoreAdjust=-1000 '--property=ExecStopPost=/bin/sh /run/vdc-faults/KEY.end' /bin/sh /run/vdc-faults/KEY.begin
 
 : vdc-fault end step KEY
 systemctl stop vdc-fault-KEY.service 2>/dev/null

@@ -13,7 +13,7 @@ mark=/run/vdc-faults/KEY
 busybox adjtimex -q -t 10000
 VDC-FAULT
 touch /run/vdc-faults/KEY.on
-systemd-run --quiet --collect --unit=vdc-fault-KEY --property=RuntimeMaxSec=5400 --property=OOMScoreAdjust=1000 '--property=ExecStopPost=/bin/sh /run/vdc-faults/KEY.end' /bin/sh /run/vdc-faults/KEY.begin
+systemd-run --quiet --collect --unit=vdc-fault-KEY --property=RuntimeMaxSec=5400 --property=OOMScoreAdjust=-1000 '--property=ExecStopPost=/bin/sh /run/vdc-faults/KEY.end' /bin/sh /run/vdc-faults/KEY.begin
 
 : vdc-fault end skew KEY
 systemctl stop vdc-fault-KEY.service 2>/dev/null

@@ -16,7 +16,7 @@ rmdir /run/systemd/system.control/vdc-etcd.service.d 2>/dev/null
 systemctl daemon-reload
 VDC-FAULT
 touch /run/vdc-faults/KEY.on
-systemd-run --quiet --collect --unit=vdc-fault-KEY --property=RuntimeMaxSec=5400 --property=OOMScoreAdjust=1000 '--property=ExecStopPost=/bin/sh /run/vdc-faults/KEY.end' /bin/sh /run/vdc-faults/KEY.begin
+systemd-run --quiet --collect --unit=vdc-fault-KEY --property=RuntimeMaxSec=5400 --property=OOMScoreAdjust=-1000 '--property=ExecStopPost=/bin/sh /run/vdc-faults/KEY.end' /bin/sh /run/vdc-faults/KEY.begin
 
 : vdc-fault end forks KEY
 systemctl stop vdc-fault-KEY.service 2>/dev/null
@@ -26,4 +26,4 @@ rm -f /run/vdc-faults/KEY.*
 : vdc-fault ask forks KEY
 mark=/run/vdc-faults/KEY
 group=/sys/fs/cgroup$(systemctl show --property=ControlGroup --value vdc-etcd.service)
-sh -c 'echo $$ > $0/cgroup.procs && (exit 0) && echo forked=yes' $group 2>/dev/null || echo forked=no
+sh -c 'echo $$ > $0/cgroup.procs && echo joined=yes && (exit 0) && echo forked=yes' $group 2>/dev/null || echo forked=no

@@ -7,7 +7,7 @@ mark=/run/vdc-faults/KEY
 free=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
 take=$((free - 65536))
 [ $take -gt 0 ]
-dd if=/dev/zero bs=${take}K count=1 2>/dev/null | sleep infinity
+(echo 1000 > /proc/self/oom_score_adj; exec dd if=/dev/zero bs=${take}K count=1 2>/dev/null) | sleep infinity
 exec sleep infinity
 VDC-FAULT
 cat > /run/vdc-faults/KEY.end <<'VDC-FAULT'
@@ -16,7 +16,7 @@ mark=/run/vdc-faults/KEY
 :
 VDC-FAULT
 touch /run/vdc-faults/KEY.on
-systemd-run --quiet --collect --unit=vdc-fault-KEY --property=RuntimeMaxSec=5400 --property=OOMScoreAdjust=1000 '--property=ExecStopPost=/bin/sh /run/vdc-faults/KEY.end' /bin/sh /run/vdc-faults/KEY.begin
+systemd-run --quiet --collect --unit=vdc-fault-KEY --property=RuntimeMaxSec=5400 --property=OOMScoreAdjust=-1000 '--property=ExecStopPost=/bin/sh /run/vdc-faults/KEY.end' /bin/sh /run/vdc-faults/KEY.begin
 
 : vdc-fault end memory KEY
 systemctl stop vdc-fault-KEY.service 2>/dev/null

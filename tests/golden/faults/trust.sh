@@ -9,7 +9,13 @@ nft delete table inet vdc-fault-KEY 2>/dev/null
 ---
 timeout 10 bash -c 'exec 3<>/dev/tcp/$0/$1' 192.0.2.5 5000 2>/dev/null && echo "registry0=yes" || echo "registry0=no"
 ---
-[ ! -e $mark.crt ] || cp --preserve=all $mark.crt /etc/vdc-etcd/member.crt
+if [ -e /etc/vdc-etcd/member.crt.vdc-KEY ]; then
+mv /etc/vdc-etcd/member.crt.vdc-KEY /etc/vdc-etcd/member.crt
+fi
+rm -f /etc/vdc-etcd/member.crt.vdc-KEY.old /etc/vdc-etcd/member.crt.vdc-KEY.new
 ---
-[ ! -e $mark.crt ] || cp --preserve=all $mark.crt /etc/kubernetes/pki/kubelet-server.crt
+if [ -e /etc/kubernetes/pki/kubelet-server.crt.vdc-KEY ]; then
+mv /etc/kubernetes/pki/kubelet-server.crt.vdc-KEY /etc/kubernetes/pki/kubelet-server.crt
 systemctl restart --no-block kubelet.service
+fi
+rm -f /etc/kubernetes/pki/kubelet-server.crt.vdc-KEY.old /etc/kubernetes/pki/kubelet-server.crt.vdc-KEY.new
