@@ -102,7 +102,7 @@ def test_an_unknown_row_names_those_there_are(vdc: Vdc) -> None:
     said = vdc("bench", "speed", uid=0)
     assert said.status == 2
     assert "no row 'speed'" in said.err
-    assert "there is boot, checkers, dctest, fabric, faults, fork, kubernetes, kubernetes-ha, lean, " in said.err
+    assert "there is boot, checkers, dctest, fabric, faults, flows, fork, kubernetes, kubernetes-ha, lean, " in said.err
     assert "plan, report, restore, save, wiring\n" in said.err
 
 
@@ -204,6 +204,9 @@ class Fake:
         delayed = Compared("delayed", Struck(inject=0.03, heal=0.04), None)
         return Compared("cut", Struck(inject=0.001, heal=0.002), bare), delayed
 
+    def flowing(self) -> float:
+        return 0.03125
+
     def wired(self, topology: Topology) -> float:
         return len(topology.links) / 1024
 
@@ -247,6 +250,7 @@ class Fake:
             "faults",
             [(1.0, 2.0, 50.0, None), (2.0, 4.0, 50.0, None), (30.0, None, 50.0, None), (40.0, None, 50.0, None)],
         ),
+        ("flows", [(3.125, None, 5.0, None)]),
         ("boot", [(1.5, None, 2.0, None), (9.0, 90.0, None, 5.0), (9.0, 180.0, None, 10.0)]),
         ("memory", [(100.0, 400.0, None, 1 / 0.6)]),
         ("lean", [(5.0, 20.0, None, 2.0)]),

@@ -21,7 +21,7 @@ from vdc.observe.flow_watch import FlowWatch, bearable, fill, flows, free_ports
 from vdc.observe.flows import flows_of
 from vdc.observe.ledger import FlowOutage
 from vdc.observe.ops import Gap
-from vdc.observe.sampler import ProbeError, Tail
+from vdc.observe.sampler import ProbeError, Tail, save
 from vdc.observe.ways import ways
 from vdc.shell import Completed
 from vdc.testing import FakeDataCenter
@@ -120,7 +120,7 @@ def test_what_a_process_is_told_is_read_as_it_was_written(tmp_path: Path) -> Non
             ),
         ),
     )  # fmt: skip
-    config.save(tmp_path / "c.json")
+    save(config, tmp_path / "c.json")
     assert FlowProbeConfig.load(tmp_path / "c.json") == config
 
 

@@ -21,6 +21,7 @@ from vdc.observe.checkers import Kind, no_write_lost
 from vdc.observe.etcd_probe import ProbeConfig
 from vdc.observe.ops import Operation, Outcome
 from vdc.observe.probe import Probe, ProbeError, Watch
+from vdc.observe.sampler import save
 from vdc.observe.service import judge_service
 from vdc.testing.loopback import LoopbackDataCenter
 from vdc.wait import ticks
@@ -160,7 +161,7 @@ def test_a_probe_that_nobody_stops_ends_badly_at_its_deadline(cluster: EtcdClust
         history=str(tmp_path / "alone.jsonl"),
         duration=0.5,
     )
-    config.save(tmp_path / "alone.json")
+    save(config, tmp_path / "alone.json")
     argv = [sys.executable, "-m", "vdc.observe.etcd_probe", str(tmp_path / "alone.json")]
     done = shell.run(argv, timeout=20, check=False)
     assert done.status == 1

@@ -22,7 +22,7 @@ from vdc.observe.flow_watch import FlowSeen, FlowWatch
 from vdc.observe.ledger import PathOutage
 from vdc.observe.request_probe import RequestProber
 from vdc.observe.request_watch import requests
-from vdc.observe.sampler import ProbeError
+from vdc.observe.sampler import ProbeError, save
 from vdc.observe.targets import RequestProbeConfig, Target
 from vdc.testing.loopback import LoopbackClient, LoopbackDataCenter
 from vdc.wait import ticks
@@ -232,7 +232,7 @@ def test_nothing_to_ask_is_an_error(dc: LoopbackDataCenter) -> None:
 
 def test_a_probe_that_nobody_stops_ends_badly_at_its_deadline(tmp_path: Path, server: Server) -> None:
     config = RequestProbeConfig(source="p", history=str(tmp_path / "h"), targets=tuple(both(server.url)), duration=0.3)
-    config.save(tmp_path / "c.json")
+    save(config, tmp_path / "c.json")
     assert RequestProbeConfig.load(tmp_path / "c.json") == config
 
     async def run() -> None:

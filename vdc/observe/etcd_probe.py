@@ -17,8 +17,7 @@ import signal
 import ssl
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,6 +28,7 @@ from vdc.errors import VdcError
 from vdc.history import Event, Recorder
 from vdc.observe.http1 import Connection, Pool
 from vdc.observe.ops import Operation, Outcome
+from vdc.observe.sampler import probe
 
 _FLUSH_PERIOD = 0.2  # seconds
 _STARVED = 4  # periods late before a tick counts as a gap
@@ -55,13 +55,9 @@ class ProbeConfig:
         """Who the events of the history are from."""
         return f"etcd-probe {self.prefix}"
 
-    def save(self, path: Path) -> None:
-        """Write it as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
-
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote."""
+        """Read what `vdc.observe.sampler.save` wrote."""
         raw = json.loads(path.read_text(encoding="utf-8"))
         return cls(**{**raw, "client": ClientConfig(**raw["client"])})
 
@@ -232,17 +228,13 @@ def _judge(
     return (decode(pairs[0].get("value", "")) if pairs else None), Outcome.OK, None
 
 
-async def _sample(config: ProbeConfig) -> None:
+async def _sampled(config: ProbeConfig) -> None:
     await Prober(config, tls_context(config.client)).run()
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Sample as the configuration file says; exits 1 if nobody stopped it."""
-    try:
-        asyncio.run(_sample(ProbeConfig.load(Path(arguments[0]))))
-    except VdcError as error:
-        sys.exit(f"the probe stopped by itself: {error}")
+def _sample(path: Path) -> None:
+    asyncio.run(_sampled(ProbeConfig.load(path)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    probe(_sample, sys.argv[1:])

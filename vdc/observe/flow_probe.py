@@ -15,8 +15,8 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Final, Self
@@ -27,6 +27,7 @@ from vdc.host.namespaces import inside_each
 from vdc.observe.flow_sockets import echo_head, echo_socket, udp_socket
 from vdc.observe.flows import PERIOD
 from vdc.observe.ledger import PATIENCE, Counts, FlowOutage, Ledger
+from vdc.observe.sampler import probe
 from vdc.wait import ticks
 
 _STARVED: Final = 4  # periods late before a tick counts as a gap
@@ -72,13 +73,9 @@ class FlowProbeConfig:
     period: float = PERIOD
     duration: float = 3600.0
 
-    def save(self, path: Path) -> None:
-        """Write it as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
-
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote."""
+        """Read what `vdc.observe.sampler.save` wrote."""
         raw = json.loads(path.read_text(encoding="utf-8"))
         flows = (
             FlowConfig(**{**flow, "streams": tuple(_stream_config(each) for each in flow["streams"])})
@@ -275,13 +272,9 @@ def _expect_few(config: FlowProbeConfig) -> None:
         raise VdcError("too many streams to number")
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Sample as the configuration file says; exits 1 if nobody stopped it."""
-    try:
-        FlowProber(FlowProbeConfig.load(Path(arguments[0]))).run()
-    except VdcError as error:
-        sys.exit(f"the probe stopped by itself: {error}")
+def _sample(path: Path) -> None:
+    FlowProber(FlowProbeConfig.load(path)).run()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    probe(_sample, sys.argv[1:])

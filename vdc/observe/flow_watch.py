@@ -22,7 +22,7 @@ from vdc.observe.flow_probe import FlowConfig, FlowProbeConfig, StreamConfig
 from vdc.observe.flows import GUEST_PATIENCE, PERIOD, Flow, covering, flows_of, shares, streams_of
 from vdc.observe.ledger import Counts, FlowOutage, outage_of
 from vdc.observe.ops import Gap
-from vdc.observe.sampler import DURATION, ProbeError, Process, Sampler, Tail, sampler
+from vdc.observe.sampler import DURATION, ProbeError, Process, Sampler, Tail, sampler, save
 from vdc.observe.ways import ways
 from vdc.wait import NotYet, wait_for
 
@@ -189,7 +189,7 @@ def free_ports(directory: Path, first: int, count: int) -> Iterator[tuple[int, .
 
 def _start(config: FlowProbeConfig, stem: Path, output: IO[bytes]) -> Process:
     path = stem.with_suffix(".json")
-    config.save(path)
+    save(config, path)
     return shell.start([sys.executable, "-m", "vdc.observe.flow_probe", str(path)], output=output)
 
 

@@ -25,7 +25,7 @@ from vdc.observe.flow_watch import FlowWatch, flows
 from vdc.observe.kubernetes_ways import targets, ways_to
 from vdc.observe.ops import Gap, Operation
 from vdc.observe.request_watch import requests
-from vdc.observe.sampler import DURATION, ProbeError, Process, Sampler, Tail, sampler
+from vdc.observe.sampler import DURATION, ProbeError, Process, Sampler, Tail, sampler, save
 from vdc.wait import NotYet, wait_for
 
 PERIOD = 0.05
@@ -88,7 +88,7 @@ class Probe:
         history = cluster.dc.recorder.path
         often = min(PERIOD, max(SHORTEST_PERIOD, PERIOD * cluster.dc.slowness)) if period is None else period
         config = replace(_config(cluster, prefix, history, often), duration=duration)
-        config.save(stem.with_suffix(".json"))
+        save(config, stem.with_suffix(".json"))
         tail = Tail(history)
         with _running(cluster, stem) as process:
             wait_for(

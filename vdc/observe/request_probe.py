@@ -16,7 +16,6 @@ import ssl
 import struct
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -27,6 +26,7 @@ from vdc.errors import VdcError
 from vdc.history import Event, Recorder
 from vdc.observe.http1 import Connection, Pool
 from vdc.observe.ledger import Ledger
+from vdc.observe.sampler import probe
 from vdc.observe.targets import RequestProbeConfig, Target
 
 _STARVED: Final = 4  # ticks late before one counts as a gap
@@ -245,17 +245,13 @@ class RequestProber:
         self._recorder.write(pending)
 
 
-async def _sample(config: RequestProbeConfig) -> None:
+async def _sampled(config: RequestProbeConfig) -> None:
     await RequestProber(config).run()
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Ask as the configuration file says; exits 1 if nobody stopped it."""
-    try:
-        asyncio.run(_sample(RequestProbeConfig.load(Path(arguments[0]))))
-    except VdcError as error:
-        sys.exit(f"the probe stopped by itself: {error}")
+def _sample(path: Path) -> None:
+    asyncio.run(_sampled(RequestProbeConfig.load(path)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    probe(_sample, sys.argv[1:])

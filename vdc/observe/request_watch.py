@@ -13,7 +13,7 @@ from typing import IO
 
 from vdc.datacenter.api import Spawner
 from vdc.observe.flow_watch import FlowWatch, Recorded, watched
-from vdc.observe.sampler import DURATION, ProbeError
+from vdc.observe.sampler import DURATION, ProbeError, save
 from vdc.observe.targets import RequestProbeConfig, Target
 
 
@@ -31,7 +31,7 @@ def requests(dc: Recorded, client: Spawner, targets: Sequence[Target]) -> Iterat
 
     def start(stem: Path, output: IO[bytes]) -> Popen[bytes]:
         path = stem.with_suffix(".json")
-        config.save(path)
+        save(config, path)
         return client.start([sys.executable, "-m", "vdc.observe.request_probe", str(path)], output=output)
 
     period = max(target.period for target in targets)

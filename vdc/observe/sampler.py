@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess  # noqa: TID251 - the types only; vdc.shell starts the process
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from vdc.errors import VdcError
 from vdc.history import Event, events_in
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 DURATION = 3600.0
 """Seconds. A probe that nobody stops stops by itself."""
@@ -20,6 +26,19 @@ Process = subprocess.Popen[bytes]
 
 class ProbeError(VdcError):
     """The probe itself failed: nothing can be said of the cluster."""
+
+
+def save(config: DataclassInstance, path: Path) -> None:
+    """Write what a probe is to do, as JSON."""
+    path.write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
+
+
+def probe(sample: Callable[[Path], object], arguments: Sequence[str]) -> None:
+    """Sample as a configuration file says, the only argument; exits 1 if nobody stopped it."""
+    try:
+        sample(Path(arguments[0]))
+    except VdcError as error:
+        sys.exit(f"the probe stopped by itself: {error}")
 
 
 class Tail:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -62,12 +62,8 @@ class RequestProbeConfig:
     targets: tuple[Target, ...]
     duration: float = 3600.0
 
-    def save(self, path: Path) -> None:
-        """Write it as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
-
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote."""
+        """Read what `vdc.observe.sampler.save` wrote."""
         raw = json.loads(path.read_text(encoding="utf-8"))
         return cls(**{**raw, "targets": tuple(Target(**each) for each in raw["targets"])})

@@ -30,12 +30,13 @@ from vdc.model.expand import expand
 from vdc.model.load import load, read_topology
 from vdc.model.spec import RackSpec
 from vdc.model.topology import Topology
+from vdc.observe.flow_watch import flows
 from vdc.plan.resources import Loopback, Namespace, Veth
 from vdc.report import FIRST_SCENARIO, STANDARD_SUITE
 from vdc.settings import Settings
 from vdc.shell import run
 from vdc.steps import Steps
-from vdc.wait import NotYet, wait_for
+from vdc.wait import NotYet, ticks, wait_for
 
 Boot = Literal["fork", "cold"]
 
@@ -53,6 +54,7 @@ _BATCH_SECONDS: Final = 120.0
 _BOOT_SECONDS: Final = 120.0
 _SETTLE_SECONDS: Final = 120.0
 _LOOK_SECONDS: Final = 5.0
+_FLOWING_SECONDS: Final = 10.0
 _STILL: Final = 0.01
 _DURATION: Final = re.compile(r"^\| ([^|]+) \| ([\d.]+) s \|", re.MULTILINE)
 
@@ -241,6 +243,13 @@ class Lab:
         """Break and mend a cable of a fabric in each way."""
         with self._running(expand(load(_FABRIC_FILE)), _STRUCK, "cold") as dc:
             return tuple(compared(dc))
+
+    def flowing(self) -> float:
+        """Return the share of a core that the dearest process of flows takes, between all racks of a fabric."""
+        with self._running(expand(load(_FABRIC_FILE)), _STRUCK, "cold") as dc, flows(dc) as watch:
+            for _ in ticks(_FLOWING_SECONDS, duration=_FLOWING_SECONDS):
+                pass
+        return watch.cpu
 
     def wired(self, topology: Topology) -> float:
         """Return the seconds in which the namespaces, links and addresses of a fabric are made."""

@@ -97,6 +97,15 @@ def _faults(lab: Lab) -> Iterator[Figure]:
             yield Figure(what=f"{what}{verb}", ours=1000 * mine, against=against, unit="ms", most=50.0)
 
 
+def _flows(lab: Lab) -> Iterator[Figure]:
+    yield Figure(
+        what="packets every 10 ms between all racks: of a core, the dearest process",
+        ours=100 * lab.flowing(),
+        unit="%",
+        most=5.0,
+    )
+
+
 def _moonshot(lab: Lab) -> Iterator[Figure]:
     came = lab.came(partial(clos, *MOONSHOT, hold=PATIENCE))
     yield Figure(what="{} spines x {} ToRs from nothing to converged".format(*MOONSHOT), ours=came.converged)
@@ -205,6 +214,7 @@ ROWS: Mapping[str, Row] = MappingProxyType(
         "wiring": Row("namespaces, links and addresses of fabrics, against a bare `ip -batch` script", _wiring),
         "fabric": Row("fabrics of 36, 136 and 272 routers from nothing to converged, and down", _clos),
         "faults": Row("breaking and mending a cable, against the bare commands that do it", _faults),
+        "flows": Row("what numbered packets between all racks of a fabric cost", _flows),
         "moonshot": Row("a fabric of 1,016 routers and 16,000 links; only if asked for", _moonshot, usual=False),
         "boot": Row("6 servers ready: fork-boot, against cold boots of the same and of the stock image", _boot),
         "memory": Row("what an idle clone takes of the host's memory, against a server that was booted cold", _memory),
