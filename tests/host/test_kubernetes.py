@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -175,7 +176,8 @@ def test_a_node_that_never_joins_is_named_and_taken_back_and_joins_when_it_can(
     worker.run(["chmod", "+x", "/usr/bin/containerd"])
     said = str(failed.value)
     assert f"last: {WORKER}: " in said
-    assert "in the step “wait until all nodes are Ready”" in said
+    # the first on a slow host, which starts only as many nodes at a time as it has cores
+    assert re.search("in the step “(start the nodes|wait until all nodes are Ready)”", said)
     assert f"the last lines of kubelet on {WORKER}:\n" in said
     assert failed.value.__notes__ == ["what was installed was taken back; --retain keeps it"]
     assert left_on(dc, WORKER) == ""

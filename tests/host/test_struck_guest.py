@@ -6,7 +6,7 @@ Those that restart it come last: each costs a boot.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -71,7 +71,7 @@ def shell(server: LiveMachine, script: str) -> str:
 
 
 def test_a_slow_disk_is_as_slow_as_was_asked_for(
-    one: LiveDataCenter, server: LiveMachine, record_property: Callable[[str, object], None]
+    one: LiveDataCenter, server: LiveMachine, request: pytest.FixtureRequest
 ) -> None:
     disk, seen = server.disk("data"), []
     shell(server, "dd if=/dev/zero of=/data/.vdc-trial bs=4096 count=64 conv=fsync")
@@ -79,7 +79,7 @@ def test_a_slow_disk_is_as_slow_as_was_asked_for(
     with injected(one, DiskSlow(SERVER, operations=10)):
         seen.append(disk.trial(Operation.WRITE, 16).seconds)
     seen.append(disk.trial(Operation.WRITE, 16).seconds)
-    record_property("seconds for 16 direct writes before, at 10 a second, and after", seen)
+    request.node.user_properties.append(("seconds for 16 direct writes before, at 10 a second, and after", seen))
     assert seen[0] < 0.7
     assert 1.3 <= seen[1] < 3.0
     assert seen[2] < 0.7
@@ -135,13 +135,13 @@ def test_a_disk_that_is_pulled_out_is_gone_and_comes_back(one: LiveDataCenter, s
 
 
 def test_a_loss_of_power_takes_what_was_not_flushed_and_nothing_else(
-    one: LiveDataCenter, server: LiveMachine, record_property: Callable[[str, object], None]
+    one: LiveDataCenter, server: LiveMachine, request: pytest.FixtureRequest
 ) -> None:
     shell(server, "echo safe > /data/safe; sync /data/safe")
     with injected(one, PowerLost(SERVER, seed=5)):
         pass
     told = [each.data for each in read(one.recorder.path) if each.source == "disk"][-1]
-    record_property("what came of the writes", told)
+    request.node.user_properties.append(("what came of the writes", told))
     assert told["lost"] + told["torn"] > 0
     assert shell(server, "cat /data/safe") == "safe"
     assert "EXT4-fs error" not in shell(server, "dmesg")
