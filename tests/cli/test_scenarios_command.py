@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from vdc.cli.scenarios import STARTED, deployer_options, hand_over, scenario_folders
+from vdc.cli.scenarios import STARTED, chosen_scenarios, deployer_options, hand_over
 from vdc.datacenter import lifecycle
 from vdc.errors import InputError
 from vdc.shell import Completed, run
@@ -16,19 +16,24 @@ from .conftest import TOPOLOGIES, Vdc
 
 
 def test_without_a_choice_every_suite_runs() -> None:
-    assert {folder.name for folder in scenario_folders([])} == {"standard", "reboot", "fault", "upgrade"}
+    assert {Path(each).name for each in chosen_scenarios([], None)} == {"standard", "reboot", "fault", "upgrade"}
 
 
 def test_a_suite_that_is_asked_for_twice_runs_once() -> None:
-    folders = scenario_folders(["fault", "standard", "fault"])
+    folders = [Path(each) for each in chosen_scenarios(["fault", "standard", "fault"], None)]
     assert [folder.name for folder in folders] == ["fault", "standard"]
     assert all(list(folder.glob("test_*.py")) for folder in folders)
 
 
 def test_an_unknown_suite_names_those_there_are() -> None:
     with pytest.raises(InputError, match="no suite 'fun'") as caught:
-        scenario_folders(["fun"])
-    assert "fault, reboot, standard, upgrade" in str(caught.value)
+        chosen_scenarios(["fun"], None)
+    assert "fault, premerge, reboot, standard, upgrade" in str(caught.value)
+
+
+def test_a_commit_is_named_for_the_suite_before_a_merge_alone() -> None:
+    with pytest.raises(InputError, match="--since is for the suite premerge"):
+        chosen_scenarios(["fault"], "HEAD^")
 
 
 def _scenario(tmp_path: Path, body: str) -> Completed:

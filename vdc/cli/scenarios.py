@@ -21,7 +21,10 @@ from vdc.errors import InputError
 from vdc.shell import run
 
 File = Annotated[Path, typer.Argument(metavar="[FILE]", help="The topology file.")]
-Suite = Annotated[list[str] | None, typer.Option("--suite", help="Only this suite; may be given more than once.")]
+Suite = Annotated[
+    list[str] | None,
+    typer.Option("--suite", help="Only this suite; may be given more than once. premerge: what a change can affect."),
+]
 Keep = Annotated[bool, typer.Option("--keep", help="Leave the data centre running afterwards.")]
 Deployer = Annotated[
     str | None,
@@ -62,6 +65,12 @@ Pause = Annotated[
 Nightly = Annotated[
     bool, typer.Option("--nightly", help="Also those that take longer than a verdict before a merge may.")
 ]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since", metavar="REF", help="For the suite premerge: the commit before the change; by default main."
+    ),
+]
 Repeat = Annotated[int, typer.Option("--repeat", metavar="N", min=1, help="Run each scenario N times.")]
 
 _COLLECTED_WITHIN: Final = 300.0  # seconds
@@ -85,6 +94,7 @@ def run_scenarios(  # noqa: PLR0913, PLR0917 - an argument for each option
     nightly: Nightly = False,
     hold: Hold = None,
     pause: Pause = None,
+    since: Since = None,
     sets: Sets = None,
 ) -> None:
     """Run the scenarios on a new data centre; print the verdict.
@@ -99,11 +109,11 @@ def run_scenarios(  # noqa: PLR0913, PLR0917 - an argument for each option
     settings = need_root(context)
     from vdc.datacenter.lifecycle import prepare
 
-    folders = scenario_folders(suite or ())
+    folders = chosen_scenarios(suite or (), since)
     chosen = deployer_options(deployer)
     if hold is not None:
         seconds_of(hold)
-    asked = [*map(str, folders), f"--topology={file}", *chosen]
+    asked = [*folders, f"--topology={file}", *chosen]
     asked += ["-k", matching] if matching else []
     asked += ["--no-checkpoint"] if no_checkpoint else []
     asked += [f"--seed={seed}"] if seed is not None else []
@@ -159,14 +169,27 @@ def hand_over(report: Path) -> None:
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
-def scenario_folders(suites: Sequence[str]) -> tuple[Path, ...]:
-    """Return the folders of the suites, by default of all; the plugin puts scenarios into their order."""
+def chosen_scenarios(suites: Sequence[str], since: str | None) -> tuple[str, ...]:
+    """Return the scenarios of the suites, by default of all, as pytest takes them; of those before a merge say why.
+
+    The plugin puts them into their order.
+    """
+    from vdc.cli.premerge import PREMERGE, before_merge
+
     places = (Path("scenarios"), Path(vdc.__file__).parent.parent / "scenarios")
     base = next((path for path in places if path.is_dir()), None)
     if base is None:
         raise InputError("no scenarios here", hint="run it in a checkout of vdc, or pytest on your own")
     there = sorted({path.parent.name for path in base.glob("*/test_*.py")})
-    return tuple(base / pick("suite", suite, there) for suite in dict.fromkeys(suites or there))
+    wanted = tuple(pick("suite", suite, [*there, PREMERGE]) for suite in dict.fromkeys(suites or there))
+    if PREMERGE not in wanted:
+        if since is not None:
+            raise InputError(f"--since is for the suite {PREMERGE}", hint=f"--suite {PREMERGE} --since {since}")
+        return tuple(str(base / suite) for suite in wanted)
+    chosen = before_merge(base, since)
+    typer.echo("\n".join((f"{PREMERGE}:", *(f"  {each}" for each in chosen.why))))
+    others = tuple(suite for suite in wanted if suite != PREMERGE)
+    return tuple(str(base / each) for each in (*others, *chosen.scenarios))
 
 
 def run_pytest(arguments: Sequence[str], *, started: float) -> int:
