@@ -112,13 +112,13 @@ def scenarios_in(folder: Path) -> tuple[str, ...]:
 
 
 def changed_files(place: Path, since: str | None) -> tuple[str, ...]:
-    """Return the files of a checkout that differ from those of a commit, by default from where it left main.
+    """Return the files of a checkout that differ from where it left a commit, by default main.
 
     On main itself that is what the last commit changed. What is not committed yet counts.
 
     Raises InputError: it is no checkout, or there is no such commit.
     """
-    base = _git(place, "rev-parse", "--verify", "--quiet", f"{since}^{{commit}}") if since else _left_main(place)
+    base = _left(place, since) if since else _left_main(place)
     if base is None:
         raise InputError(
             f"no commit {since!r} here" if since else f"{place.absolute()} is no git checkout with a history",
@@ -138,9 +138,13 @@ def folder_in_checkout(folder: Path) -> str:
 
 
 def _left_main(place: Path) -> str | None:
-    bases = (_git(place, "merge-base", "HEAD", name) for name in _MAIN)
-    base, head = next((each for each in bases if each), None), _git(place, "rev-parse", "HEAD")
-    return base if base is not None and base != head else _git(place, "rev-parse", "--verify", "--quiet", "HEAD^")
+    base = next((left for name in _MAIN if (left := _left(place, name))), None)
+    on_main = base is None or base == _git(place, "rev-parse", "HEAD")
+    return _git(place, "rev-parse", "--verify", "--quiet", "HEAD^") if on_main else base
+
+
+def _left(place: Path, name: str) -> str | None:
+    return _git(place, "merge-base", "HEAD", name)
 
 
 def _git(place: Path, *arguments: str) -> str | None:

@@ -67,9 +67,7 @@ Nightly = Annotated[
 ]
 Since = Annotated[
     str | None,
-    typer.Option(
-        "--since", metavar="REF", help="For the suite premerge: the commit before the change; by default main."
-    ),
+    typer.Option("--since", metavar="REF", help="For the suite premerge: what the change goes into; by default main."),
 ]
 Repeat = Annotated[int, typer.Option("--repeat", metavar="N", min=1, help="Run each scenario N times.")]
 
