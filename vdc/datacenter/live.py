@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -32,13 +32,16 @@ UP, DIRTY, HISTORY = "up.json", "dirty", "history.jsonl"
 """Files of a run directory besides the plan: how long it took to be up, why it must not be trusted, what happened."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class LiveDataCenter:
     """Implements `vdc.datacenter.api.DataCenter`."""
 
     plan: Plan
     settings: Settings
-    steps: Steps = field(repr=False)
+    steps: Steps
+
+    def __repr__(self) -> str:
+        return f"<data centre {self.name}>"
 
     @property
     def name(self) -> str:

@@ -19,7 +19,7 @@ from vdc.host.libvirtd import Connection
 from vdc.model.topology import Address, Prefix, Server, ServerPort
 from vdc.plan.images import IMAGES
 from vdc.plan.plan import Plan
-from vdc.plan.resources import Overlay
+from vdc.plan.resources import DataDisk, Overlay
 from vdc.plan.servers import domain_xml
 from vdc.plan.volumes import disks as disks_of
 from vdc.shell import Completed
@@ -47,7 +47,7 @@ echo "etcd=$(etcd --version | sed -n 's/^etcd Version: //p')"
 _POWER = {"off": Power.OFF, "running": Power.ON, "shutting down": Power.ON}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class LiveMachine:
     """Implements `vdc.datacenter.api.Machine`."""
 
@@ -56,6 +56,9 @@ class LiveMachine:
     libvirt: Connection
     recorder: Recorder
     slowness: float
+
+    def __repr__(self) -> str:
+        return f"<server {self.name}>"
 
     @property
     def name(self) -> str:
@@ -370,6 +373,15 @@ class LiveMachine:
             )
         )
         self.libvirt.define(domain_xml(self.spec, release, context))
+
+    def renew(self) -> None:
+        """Give the powered-off server a fresh root disk of its release, and an empty data disk."""
+        release = self.release
+        self.reimage(release)
+        path = self.plan.context.data_disk(self.name)
+        if path.exists():
+            path.unlink()
+            disks.create_data_disk(DataDisk(server=self.name, path=str(path), size=self.spec.data))
 
     def clock(self) -> float:
         """Return the time of its wall clock, which its agent tells without starting a process."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import Popen  # noqa: TID251 - the type only; vdc.shell starts the process
 from typing import IO
@@ -21,12 +21,15 @@ from vdc.plan.resources import Bird, DefaultRoute
 from vdc.shell import Completed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class LiveClient:
     """Implements `vdc.datacenter.api.Spawner`: something that runs commands in a namespace of this host."""
 
     name: str
     netns: str
+
+    def __repr__(self) -> str:
+        return f"<client {self.name}>"
 
     def run(
         self, argv: Sequence[str], *, timeout: float = 30.0, check: bool = True, stdin: str | None = None
@@ -40,7 +43,7 @@ class LiveClient:
         return shell.start(shell.in_namespace(self.netns, argv), output=output)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class LiveRouter:
     """Implements `vdc.datacenter.api.Router`.
 
@@ -52,9 +55,12 @@ class LiveRouter:
     spec: topology.Router
     daemon: Bird
     recorder: Recorder
-    servers: Callable[[], Mapping[str, Machine]] = field(repr=False)
-    configure: Callable[[Change], str] = field(repr=False)
+    servers: Callable[[], Mapping[str, Machine]]
+    configure: Callable[[Change], str]
     default_route: DefaultRoute | None = None
+
+    def __repr__(self) -> str:
+        return f"<router {self.name}>"
 
     @property
     def name(self) -> str:
