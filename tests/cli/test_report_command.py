@@ -30,6 +30,16 @@ def test_a_report_is_made_again_by_name_or_directory(vdc: Vdc, runs: Path, way: 
     assert "a cut server link" in (runs / "one" / REPORT).read_text()
 
 
+def test_a_picture_needs_a_browser(vdc: Vdc, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vdc.report.picture.find", lambda _: None)
+    done = vdc("report", "one", "--picture", "one.png")
+    assert (done.status, done.err) == (
+        3,
+        "error: no Chromium or Chrome on this host\n  hint: apt-get install chromium\n",
+    )
+    assert (runs / "one" / REPORT).exists()
+
+
 def test_two_runs_are_compared(vdc: Vdc, runs: Path) -> None:
     done = vdc("report", "diff", "one", "runs/two")
     assert done.status == 0, done.err

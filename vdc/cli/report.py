@@ -12,6 +12,11 @@ from vdc.errors import InputError, PrivilegeError
 
 Run = Annotated[str, typer.Argument(metavar="NAME|DIR", help="A run: its name, as in runs/NAME, or its directory.")]
 
+Picture = Annotated[
+    Path | None,
+    typer.Option("--picture", metavar="FILE.png", help="Draw its top, too, with the Chromium or Chrome of this host."),
+]
+
 _SHOW = "show"
 
 
@@ -38,13 +43,14 @@ def build_app() -> typer.Typer:
     return app
 
 
-def show(context: typer.Context, run: Run) -> None:
+def show(context: typer.Context, run: Run, picture: Picture = None) -> None:
     """Make report.html of a run again from what it left; print where it is.
 
     It is one file, which needs no network: open it in any browser.
     """
     from vdc.cli.context import host_of
     from vdc.cli.scenarios import hand_over
+    from vdc.report.picture import draw
     from vdc.report.stored import REPORT, load, save
 
     directory = directory_of(run)
@@ -56,6 +62,8 @@ def show(context: typer.Context, run: Run) -> None:
         ) from error
     if host_of(context).is_root and directory.parent.name == "runs":
         hand_over(directory)
+    if picture is not None:
+        draw(directory / REPORT, picture.absolute())
     typer.echo(directory / REPORT)
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.report import browser
 from tests.report.run_of import EVIL, ROOT, leave, run_of
 from vdc.history import Event
+from vdc.report.picture import draw
 from vdc.report.stored import REPORT, save
 from vdc.testing.histories import history
 
@@ -54,6 +55,14 @@ def seen(page: browser.Page) -> float:
     return float(page.run("(() => { const [a, b] = document.getElementById('range').textContent.split(' of ')[0]"
                           ".split(' – ').map((t) => t.split(':').reduce((m, s) => 60 * Number(m) + Number(s)));"
                           " return b - a; })()"))  # fmt: skip
+
+
+def test_its_top_is_drawn_as_a_picture(report: Path, tmp_path: Path) -> None:
+    draw(report, tmp_path / "report.png")
+    drawn = (tmp_path / "report.png").read_bytes()
+    assert drawn.startswith(b"\x89PNG\r\n")
+    assert tuple(int.from_bytes(drawn[at : at + 4]) for at in (16, 20)) == (1280, 1120)  # its header (RFC 2083, 4.1.1)
+    assert len(drawn) > 40_000  # more than an empty page
 
 
 def test_it_asks_nobody_for_anything_and_nothing_in_it_runs_but_its_own_script(
