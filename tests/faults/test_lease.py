@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,9 @@ CUT = LinkCut("spine0", "rack0-tor0")
 def make_leased(make_dc: MakeDataCenter, monkeypatch: pytest.MonkeyPatch) -> MakeDataCenter:
     """Make data centres whose faults have leases, and whose keeper says that it stands by."""
 
-    def start_keeper(dc: FakeDataCenter, file: Path, seconds: float) -> None:
+    def keep(file: Path, seconds: float, _command: Sequence[str], *, netns: str) -> None:
         keeper.mark_of(file).write_text("0")
-        file.with_suffix(".log").write_text(f"{dc.name} {seconds}")
+        file.with_suffix(".log").write_text(f"{netns} {seconds}")
 
     def make(*lies: Lie) -> FakeDataCenter:
         dc = make_dc(*lies)
@@ -35,7 +35,7 @@ def make_leased(make_dc: MakeDataCenter, monkeypatch: pytest.MonkeyPatch) -> Mak
         (dc.run_directory / PLAN).write_text("{}")
         return dc
 
-    monkeypatch.setattr(lease, "_start_keeper", start_keeper)
+    monkeypatch.setattr("vdc.host.keeping.keep", keep)
     monkeypatch.setattr(lease, "identity", lambda name: (0, len(name)))
     return make
 
@@ -168,7 +168,7 @@ def test_a_body_that_outlasts_its_lease_fails_even_if_nobody_healed(
 def test_a_lease_lasts_as_long_as_the_body_means_to_take(make_leased: MakeDataCenter) -> None:
     dc = make_leased()
     with injected(dc, CUT, lasting=10_000.0):
-        assert only(dc).with_suffix(".log").read_text() == f"{dc.name} 11800.0"
+        assert only(dc).with_suffix(".log").read_text() == f"vdc-{dc.name} 11800.0"
 
 
 def test_a_lease_says_where_modules_are_found(make_leased: MakeDataCenter) -> None:

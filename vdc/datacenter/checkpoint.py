@@ -17,7 +17,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import Any, Final, TypeVar
 
 from vdc.datacenter.live import LiveDataCenter, held
 from vdc.datacenter.machine import LiveMachine
+from vdc.datacenter.standing import standing_still
 from vdc.errors import BuildError, CommandError, DamagedError, DirtyError, HostError, InputError
 from vdc.host import accelerator, claims, disks, firmware, freezer, preflight, user_images, volumes
 from vdc.host.claims import PLAN
@@ -346,22 +347,12 @@ def _freeze(dc: LiveDataCenter, part: Path) -> float:
         raise InputError(f"not every server runs: {off}", hint=f"`vdc power {dc.name} SERVER on` lets one go on")
     for folder in ("memory", "domains", "disks"):
         (part / folder).mkdir()
-    with ExitStack() as going_on:
-        start = time.monotonic()
-        for server in servers:
-            going_on.callback(_resume, server)
-            server.libvirt.suspend(server.name)
+    with standing_still(dc, servers) as since:
         _in_parallel(lambda server: _freeze_server(dc, server, part), servers)
         everything = (*(dc.run_directory / "disks").glob("*"), *volumes.outside(dc.run_directory))
         _in_parallel(lambda disk: _copy_disk(dc, disk, part), sorted(everything))
         _copy_files(dc, part)
-    return time.monotonic() - start
-
-
-def _resume(server: LiveMachine) -> None:
-    with suppress(BuildError):  # one that is gone must not keep the others standing
-        if server.libvirt.state(server.name) == "paused":
-            server.libvirt.resume(server.name)
+    return time.monotonic() - since
 
 
 def _freeze_server(dc: LiveDataCenter, server: LiveMachine, part: Path) -> None:

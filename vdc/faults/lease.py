@@ -29,11 +29,9 @@ from typing import TYPE_CHECKING, Any, Final
 from vdc.datacenter.api import DataCenter
 from vdc.datacenter.pace import deadline
 from vdc.errors import HarnessTimeout, VdcError
+from vdc.host import keeping
 from vdc.host.claims import PLAN
-from vdc.host.keeper import mark_of
 from vdc.host.namespaces import identity
-from vdc.shell import daemon, in_namespace
-from vdc.wait import NotYet, wait_for
 
 if TYPE_CHECKING:
     from vdc.faults.base import Fault
@@ -55,16 +53,8 @@ class Lease:
 
     def expect_kept(self, dc: DataCenter) -> None:
         """Wait until somebody stands by to heal. Raises WaitTimeout: nobody does, so nothing may be broken for long."""
-        file = self.file
-        if file is None:
-            return
-
-        def kept() -> None:
-            if not mark_of(file).exists():
-                raise NotYet(_said(file) or "no sign of it")
-
-        patience = deadline(dc, _KEPT_SECONDS)
-        wait_for(kept, what="the keeper of the fault's lease to stand by", timeout=patience, interval=0.02)
+        if self.file is not None:
+            keeping.wait_standing_by(self.file, timeout=deadline(dc, _KEPT_SECONDS))
 
     def expect_current(self, name: str) -> None:
         """Pass if the lease has not run out. Raises HarnessTimeout: it has, and the fault was healed meanwhile."""
@@ -85,7 +75,7 @@ class Lease:
             return
         with _alone(self.file):
             yield self.file.exists()
-            _let_go(self.file)
+            keeping.let_go(self.file)
 
 
 @contextmanager
@@ -179,7 +169,7 @@ def _heal(dc: DataCenter, file: Path, why: str) -> bool:
         except Exception as error:
             dc.mark_dirty(f"{lease['name']} was not healed: {error}")
             raise
-        _let_go(file)
+        keeping.let_go(file)
         return True
 
 
@@ -247,32 +237,14 @@ def _write(file: Path, content: Mapping[str, Any]) -> int:
 def _keep(dc: DataCenter, file: Path, seconds: float) -> None:
     """Start the keeper; without one there is no lease, and nothing was broken yet."""
     try:
-        _start_keeper(dc, file, seconds)
+        keeping.keep(file, seconds, [sys.executable, "-m", "vdc.faults.lease", str(file)], netns=_namespace(dc))
     except BaseException:
-        _let_go(file)
+        keeping.let_go(file)
         raise
-
-
-def _start_keeper(dc: DataCenter, file: Path, seconds: float) -> None:
-    heals = [sys.executable, "-m", "vdc.faults.lease", str(file)]
-    keeps = [sys.executable, "-m", "vdc.host.keeper", str(file), str(seconds), *heals]
-    with file.with_suffix(".log").open("wb") as output:
-        daemon(in_namespace(_namespace(dc), keeps), output=output)
 
 
 def _namespace(dc: DataCenter) -> str:
     return f"vdc-{dc.name}"
-
-
-def _let_go(file: Path) -> None:
-    """Remove a lease. Only for who is alone with it."""
-    for suffix in (".json", ".keeper", ".log"):
-        file.with_suffix(suffix).unlink(missing_ok=True)
-
-
-def _said(file: Path) -> str:
-    log = file.with_suffix(".log")
-    return log.read_text(encoding="utf-8", errors="replace").strip()[-500:] if log.exists() else ""
 
 
 if __name__ == "__main__":

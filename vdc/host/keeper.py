@@ -1,6 +1,6 @@
 """Keeps a lease: runs a command if whoever holds it dies or cannot heal, or when its time is up.
 
-Started by `vdc.faults.lease`:
+Started by `vdc.host.keeping`:
 
     python -m vdc.host.keeper FILE SECONDS COMMAND…
 
