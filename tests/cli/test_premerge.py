@@ -114,8 +114,17 @@ def test_a_commit_that_there_is_not_is_named(folder: Path) -> None:
 
 
 def test_without_a_checkout_nobody_knows_what_was_changed(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no git checkout with a history"):
+    with pytest.raises(InputError, match=r"nobody knows where .* left main"):
         changed_files(tmp_path, None)
+
+
+def test_without_main_nobody_knows_what_was_changed(folder: Path) -> None:
+    git(folder, "branch", "--quiet", "-m", "main", "change")
+    (folder.parent / "README.md").write_text("one")
+    commit(folder.parent)
+    with pytest.raises(InputError, match=r"nobody knows where .* left main"):
+        changed_files(folder, None)
+    assert changed_files(folder, "HEAD^") == ("README.md",)
 
 
 def test_what_is_wrong_is_named_with_its_place(folder: Path) -> None:

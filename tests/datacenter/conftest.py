@@ -84,6 +84,7 @@ class Guests:
         self.states[name] = "paused"
 
     def resume(self, name: str) -> None:
+        self._obey("resume", name)
         self.states[name] = "running"
 
     def memory(self, name: str) -> int:

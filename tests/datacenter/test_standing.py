@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.datacenter.conftest import Guests
 from vdc.datacenter import standing
-from vdc.datacenter.live import LiveDataCenter
+from vdc.datacenter.live import LiveDataCenter, held
 from vdc.datacenter.standing import standing_still
 from vdc.errors import BuildError, WaitTimeout
 from vdc.history import read
@@ -39,7 +40,8 @@ def left(dc: LiveDataCenter) -> list[str]:
 def test_they_go_on_after_the_body(dc: LiveDataCenter, guests: Guests, kept: list[Sequence[str]]) -> None:
     with standing_still(dc, tuple(dc.servers.values())):
         assert set(guests.states.values()) == {"paused"}
-        assert json.loads((dc.run_directory / standing.FILE).read_text()) == list(dc.servers)
+        (file,) = dc.run_directory.glob(standing.PATTERN)
+        assert json.loads(file.read_text()) == list(dc.servers)
     assert set(guests.states.values()) == {"running"}
     assert left(dc) == []
     assert [command[1:3] for command in kept] == [["-m", "vdc.datacenter.standing"]]
@@ -68,10 +70,33 @@ def test_nobody_is_stopped_while_nobody_stands_by(
     assert left(dc) == kept == []
 
 
+def test_one_that_does_not_go_on_is_named_and_the_data_centre_is_dirty(
+    dc: LiveDataCenter, guests: Guests, kept: list[Sequence[str]]
+) -> None:
+    stuck, *_ = dc.servers
+    guests.refusals = frozenset({("resume", stuck)})
+    with pytest.raises(BuildError, match=f"{stuck} stands still: resume: refused"):  # noqa: SIM117 - it is the exit
+        with standing_still(dc, tuple(dc.servers.values())):
+            assert kept
+    assert dc.dirty() == f"{stuck} stands still: resume: refused"
+    assert Counter(guests.states.values())["paused"] == 1
+
+
+def test_a_keeper_waits_for_who_is_at_work_and_touches_nothing_of_what_is_gone(
+    dc: LiveDataCenter, guests: Guests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = dc.run_directory / "standing-1.json"
+    monkeypatch.setattr(standing, "_BUSY_SECONDS", 0.01)
+    with held(dc.run_directory), pytest.raises(WaitTimeout, match="nobody else to be at work"):
+        standing.main([str(file), keeper.DIED])
+    standing.main([str(file), keeper.DIED])
+    assert set(guests.states.values()) == {"running"}
+
+
 def test_the_keeper_lets_those_go_on_that_stand_still(
     dc: LiveDataCenter, guests: Guests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = dc.run_directory / standing.FILE
+    file = dc.run_directory / "standing-1.json"
     file.write_text(json.dumps(list(dc.servers)))
     stopped, *_ = dc.servers
     guests.states[stopped] = "paused"

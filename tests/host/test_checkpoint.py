@@ -19,7 +19,7 @@ from tests.host.conftest import Command, traces
 from tests.host.moments import has, kill_at, says
 from vdc.cluster.api import Cluster
 from vdc.cluster.deployers import DEPLOYERS
-from vdc.datacenter import fork, lifecycle, standing
+from vdc.datacenter import fork, lifecycle
 from vdc.datacenter.checkpoint import Checkpoint, checkpoints, find, load, verify
 from vdc.datacenter.convergence import differences, wait_converged
 from vdc.datacenter.live import LiveDataCenter, is_up
@@ -316,12 +316,12 @@ def test_a_killed_save_leaves_no_checkpoint(
         verify(two)
         vdc("checkpoint", "rm", NAME, "two")
     the_server(NAME, settings).wait_answering()
-    wait_for(lambda: expect_gone(settings.state_dir / NAME / standing.FILE), what="the keeper to be gone", timeout=20)
+    wait_for(lambda: expect_let_go(settings.state_dir / NAME), what="the guest to be let go", timeout=20)
 
 
-def expect_gone(path: Path) -> None:
-    if path.exists():
-        raise NotYet("it is there")
+def expect_let_go(run_directory: Path) -> None:
+    if found := list(run_directory.glob("standing-*")):
+        raise NotYet(str(found))
 
 
 @pytest.mark.parametrize("moment", RESTORING)

@@ -116,17 +116,19 @@ def changed_files(place: Path, since: str | None) -> tuple[str, ...]:
 
     On main itself that is what the last commit changed. What is not committed yet counts.
 
-    Raises InputError: it is no checkout, or there is no such commit.
+    Raises InputError: it is no checkout with a history, or has no such commit.
     """
     base = _left(place, since) if since else _left_main(place)
     if base is None:
         raise InputError(
-            f"no commit {since!r} here" if since else f"{place.absolute()} is no git checkout with a history",
-            hint="name what the change is to be compared with: --since REF",
+            f"no commit {since!r} here" if since else f"nobody knows where {place.absolute()} left main",
+            hint="name what the change goes into: --since REF; a checkout needs its history",
         )
     differ = _git(place, "diff", "--name-only", "--no-renames", base)
     added = _git(place, "ls-files", "--others", "--exclude-standard", "--full-name", ":/")
-    return tuple(sorted({*(differ or "").splitlines(), *(added or "").splitlines()}))
+    if differ is None or added is None:
+        raise InputError(f"git does not say what differs from {base}", hint="name the suites: --suite standard")
+    return tuple(sorted({*differ.splitlines(), *added.splitlines()}))
 
 
 def folder_in_checkout(folder: Path) -> str:
@@ -139,7 +141,7 @@ def folder_in_checkout(folder: Path) -> str:
 
 def _left_main(place: Path) -> str | None:
     base = next((left for name in _MAIN if (left := _left(place, name))), None)
-    on_main = base is None or base == _git(place, "rev-parse", "HEAD")
+    on_main = base is not None and base == _git(place, "rev-parse", "HEAD")
     return _git(place, "rev-parse", "--verify", "--quiet", "HEAD^") if on_main else base
 
 
