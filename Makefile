@@ -18,6 +18,7 @@ WORKERS ?=
 NO_CHECKPOINT ?=
 NIGHTLY ?=
 SINCE ?=
+SETS ?=
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -37,6 +38,7 @@ help: ## list the targets
 	@echo "  TOPOLOGY=$(TOPOLOGY) NAME=$(NAME) SUITE=\"standard reboot fault upgrade\" (default: all; of kubernetes: standard)"
 	@echo "  WORKERS=2 runs scenarios on two data centres at once (auto: on as many as fit); NO_CHECKPOINT=1 does all from cold;"
 	@echo "  SUITE=premerge runs a core, and what the change since main (or SINCE=REF) can affect: scenarios/premerge.yml;"
+	@echo "  SETS=\"spines=4\" sets variables of the topology file;"
 	@echo "  NIGHTLY=1 also those scenarios that take longer than a verdict before a merge may"
 	@echo "To add a fault, a scenario, a device kind, a deployer or a topology: CONTRIBUTING.md"
 
@@ -48,7 +50,8 @@ setup: ## install packages and .venv; a second call does nothing (root)
 dctest: setup ## the main job: build TOPOLOGY, deploy CLUSTER, run the scenarios, print the verdict (root)
 	@$(BIN)/vdc test $(TOPOLOGY) --name $(NAME) $(foreach suite,$(SUITE),--suite $(suite)) \
 		$(if $(DEPLOYER),--deployer $(DEPLOYER)) $(if $(WORKERS),-n $(WORKERS)) $(if $(NO_CHECKPOINT),--no-checkpoint) \
-		$(if $(NIGHTLY),--nightly) $(if $(SINCE),--since $(SINCE))
+		$(if $(NIGHTLY),--nightly) $(if $(SINCE),--since $(SINCE)) \
+		$(foreach set,$(SETS),--set $(set))
 
 .PHONY: test
 test: setup check unit ## all tests: check, unit, lying twins, then the real kernel (root)
