@@ -38,6 +38,7 @@ def test_the_loss_of_a_spine_is_survived_by_every_way_to_the_cluster(
     judge_flows(watch, longest=budget(dc, SPINE_LOST))
 
 
+@pytest.mark.nightly  # an emulated API server that starts under its users' requests takes minutes
 def test_an_api_server_that_is_stopped_is_missed_only_by_those_who_ask_it_alone(
     dc: DataCenter, kubernetes: KubernetesCluster, probe: Prober, inject: Inject
 ) -> None:

@@ -6,6 +6,7 @@ import gc
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -124,6 +125,20 @@ def test_closing_ends_connections_and_threads(echo: Echo) -> None:
     wait_for(ended, what="the far end to see it", timeout=5)
     with pytest.raises(ConnectionRefusedError):
         said(forward.port, b"")
+
+
+def test_connections_that_come_while_it_is_closed_are_closed_too(echo: Echo) -> None:
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always", ResourceWarning)
+        for _ in range(100):
+            forward = Forward([echo.target])
+            clients = [socket.create_connection((LOOPBACK, forward.port)) for _ in range(3)]
+            forward.close()
+            for client in clients:
+                client.close()
+            del forward
+        gc.collect()
+    assert [str(each.message) for each in left] == []
 
 
 def test_a_forward_that_nobody_knows_is_closed(echo: Echo) -> None:

@@ -104,10 +104,7 @@ def test_the_body_never_runs_where_nothing_was_injected(
         raise AssertionError("the body ran")
 
 
-LASTING = [fault for fault in FAULTS if not isinstance(fault, ServiceKilled | RestartStorm)]
-
-
-@pytest.mark.parametrize("fault", LASTING, ids=_id)
+@every_fault
 def test_a_fault_that_cannot_be_healed_makes_the_data_centre_dirty(make_dc: MakeDataCenter, fault: Fault) -> None:
     dc = make_dc(Lie.NEVER_HEALS)
     with pytest.raises(HealError, match="was not healed"), injected(dc, fault):

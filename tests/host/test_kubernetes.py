@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from vdc.cluster.certificates import shown_until
+from vdc.cluster.clients import client_of
+from vdc.cluster.kubernetes import rotation
 from vdc.cluster.kubernetes.api import Caller, Component, Pod
-from vdc.cluster.kubernetes.cluster import LiveKubernetes
+from vdc.cluster.kubernetes.cluster import KUBELET_PORT, LiveKubernetes
 from vdc.cluster.kubernetes.deployer import KubernetesDeployer
 from vdc.cluster.kubernetes.installing import Installer
 from vdc.cluster.kubernetes.record import Record
@@ -148,6 +151,26 @@ def test_nobody_without_a_certificate_is_answered(kubernetes: LiveKubernetes) ->
     assert kubernetes.ask_api("/api/v1/nodes", caller=Caller.NOBODY).status == 401
     assert kubernetes.ask_api("/api/v1/nodes", via=WORKER, proxied=True).status == 200
     assert kubernetes.ask_kubelet(WORKER, "/pods", caller=Caller.NOBODY).status == 401
+
+
+def test_a_node_gets_new_certificates_while_its_pods_serve_on(
+    dc: LiveDataCenter, kubernetes: LiveKubernetes, pods: dict[str, Pod]
+) -> None:
+    def shown() -> dict[str, float]:
+        places = {name: str(dc.topology.server(name).node.ip) for name in (PLANE, WORKER)}
+        return {
+            name: shown_until(client_of(dc), place, KUBELET_PORT, timeout=deadline(dc, 10))
+            for name, place in places.items()
+        }
+
+    before = shown()
+    rotation.rotate_certificates(dc, [WORKER])
+    after = shown()
+    assert after[WORKER] > before[WORKER]
+    assert after[PLANE] == before[PLANE]
+    assert kubernetes.ask_kubelet(WORKER, "/healthz").status == 200
+    page = f"http://{pods[WORKER].address}:8080/"
+    assert kubernetes.fetch(page, source="external").body == f"{pods[WORKER].name} {WORKER}\n"
 
 
 def left_on(dc: LiveDataCenter, name: str) -> str:

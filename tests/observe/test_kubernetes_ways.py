@@ -49,6 +49,22 @@ def test_who_is_asked_over_tls_is_shown_a_certificate_and_must_show_the_right_on
     assert fast == {0.01}, "in simulated time, as on a fast host, each way is asked every 10 ms"
 
 
+def test_under_emulation_an_api_server_is_asked_seldom_and_has_time(
+    kubernetes: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeDataCenter, "slowness", 1.0)
+    ways = ways_to(kubernetes, web_on_every_node(kubernetes))
+    asked = {(way.kind, way.reuse): each for way, each in zip(ways, targets(kubernetes, ways), strict=True)}
+    assert {way: (each.period, each.patience) for way, each in asked.items()} == {
+        ("api", False): (4.0, 10.0),
+        ("api", True): (1.0, 10.0),
+        ("proxy", False): (4.0, 10.0),
+        ("proxy", True): (1.0, 10.0),
+        ("url", False): (0.5, 2.0),
+        ("dns", False): (0.5, 2.0),
+    }
+
+
 def test_a_load_balancer_without_an_address_is_an_error(kubernetes: FakeKubernetes) -> None:
     pods = web_on_every_node(kubernetes)
     del kubernetes.get("Service", "outside", namespace="vdc")["status"]  # type: ignore[attr-defined]

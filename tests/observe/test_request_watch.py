@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -138,6 +139,21 @@ def test_a_server_that_hangs_is_an_outage_from_the_first_request_that_waits(
         let_pass(0.5)
     assert all(flow.longest > 1.0 for flow in watch.flows), [flow.longest for flow in watch.flows]
     assert {outage.why for flow in watch.flows for outage in flow.outages} == {"no answer within 0.3 s"}
+
+
+def test_the_body_begins_when_every_target_has_answered_and_what_was_before_is_not_told(
+    dc: LoopbackDataCenter, server: Server
+) -> None:
+    server.status = 503
+    begun = time.monotonic()
+    late = threading.Timer(1.5, setattr, (server, "status", 200))
+    late.start()
+    with requests(dc, LoopbackClient(), both(server.url, patience=5.0)) as watch:
+        assert time.monotonic() - begun > 1.5
+        let_pass(0.5)
+    late.join()
+    assert all(flow.lost for flow in watch.flows)
+    assert [flow.outages for flow in watch.flows] == [(), ()]
 
 
 def test_a_refused_connection_is_lost(dc: LoopbackDataCenter) -> None:

@@ -108,15 +108,38 @@ async def _serve(listener: socket.socket, targets: Sequence[Target], *, stop: as
     # nothing else holds a task that waits for a connection of which it is the only user
     held: set[asyncio.Task[None]] = set()
     preferred = list(targets)
+    closed = False
 
     def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if closed:  # it was taken meanwhile, and no task of it would run
+            writer.close()
+            return
         task = asyncio.create_task(_join((reader, writer), preferred))
         held.add(task)
         task.add_done_callback(held.discard)
+        # also where it is cancelled before it begins
+        task.add_done_callback(lambda _: writer.close())
 
-    async with await asyncio.start_server(join, sock=listener):
+    server = await asyncio.start_server(join, sock=listener)
+    try:
         await (stop or asyncio.Event()).wait()
-    # what is left of connections is cancelled by asyncio.run, which then closes them
+    finally:
+        closed = True
+        await _take_none(listener)
+        # it is not waited for: what is left of connections is cancelled by asyncio.run, which then closes them
+        server.close()
+
+
+async def _take_none(listener: socket.socket) -> None:
+    """Take no connection any more; return when asyncio has made something of those that were taken.
+
+    A server that is closed in between never closes them (`Server._attach` of CPython before 3.12).
+    """
+    loop = asyncio.get_running_loop()
+    loop.remove_reader(listener)
+    passed: asyncio.Future[None] = loop.create_future()
+    loop.call_soon(passed.set_result, None)
+    await passed
 
 
 async def _join(near: _Stream, preferred: list[Target]) -> None:

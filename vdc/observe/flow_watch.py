@@ -268,7 +268,7 @@ def fill(watch: FlowWatch, wanted: Sequence[Way], sources: Collection[str], even
     outages: dict[str, list[FlowOutage]] = {}
     latest: dict[str, float] = {}
     for event in mine:
-        if event.kind == "outage":
+        if event.kind == "outage" and event.time > watch.started:  # one before the body is not its
             outages.setdefault(event.data["flow"], []).append(outage_of(event))
         elif event.data.get("phase") == "start":
             names[event.source] = [flow["name"] for flow in event.data["flows"]]

@@ -29,9 +29,12 @@ ALIVE: Final = "/livez/ping"
 _DNS_PORT: Final = 53
 _HANDSHAKE: Final = 4.0
 """What a request with a TLS handshake costs a server, in requests without."""
+_SECURED: Final = 2.0
+"""What one of an API server costs where it is dear, in those of a pod."""
 _DEAREST: Final = 50.0
 """An emulated guest (slowness 1) takes as many times as long for an answer as a real one."""
 _PATIENCE: Final = 2.0  # seconds
+_API_PATIENCE: Final = 10.0  # seconds; clients of Go wait so long for a TLS handshake by default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +119,8 @@ def _place(kubernetes: KubernetesCluster, server: str) -> str:
 
 def _target(dc: DataCenter, trust: Trust, way: KubernetesWay) -> Target:
     """Return what is asked: every 10 ms where servers are fast, and else so seldom that they have time for others."""
-    secured = way.kind in {"api", "proxy"}
-    dear = _HANDSHAKE if secured and not way.reuse else 1.0
+    secured, slow = way.kind in {"api", "proxy"}, dc.slowness > 1 / _DEAREST
+    dear = (_HANDSHAKE if secured and not way.reuse else 1.0) * (_SECURED if secured and slow else 1.0)
     return Target(
         name=way.name,
         lane=way.lane,
@@ -126,7 +129,7 @@ def _target(dc: DataCenter, trust: Trust, way: KubernetesWay) -> Target:
         client=client_of(dc).name,
         reuse=way.reuse,
         period=PERIOD * dear * max(1.0, _DEAREST * dc.slowness),
-        patience=_PATIENCE * max(1.0, dc.slowness),
+        patience=(_API_PATIENCE if secured and slow else _PATIENCE) * max(1.0, dc.slowness),
         ca=str(trust.ca) if secured else None,
         cert=str(trust.cert) if secured else None,
         key=str(trust.key) if secured else None,

@@ -33,6 +33,9 @@ _STARVED: Final = 4  # ticks late before one counts as a gap
 _LONGEST_TICK: Final = 0.05  # seconds: however seldom it asks, it sees that it was starved long before it gives up
 _SETTLE_EVERY, _FLUSH_EVERY = 0.1, 1.0  # seconds
 _MOST_IN_FLIGHT: Final = 256  # of a target
+_CONNECTING: Final = 10  # periods for each attempt to connect that may be under way for a reused connection
+_FIRST_ANSWERS: Final = 3.0  # times the longest patience until it is ready in any case
+_READY_WITHIN: Final = 45.0  # seconds
 _WELL: Final = range(200, 300)
 _QUESTION: Final = struct.Struct("!HHHHHH")
 _RECURSION, _ONE_ADDRESS = 0x0100, struct.pack("!HH", 1, 1)  # RFC 1035, 4.1: flags; an A record of the internet
@@ -45,6 +48,9 @@ class _Asker:
         self.target = target
         self.ledger = Ledger(target.patience + _SETTLE_EVERY)  # so that who asked has told why first
         self.tasks: set[asyncio.Task[None]] = set()
+        self.answered = False
+        # a server that starts slowly would come to nothing but handshakes that nobody waits for any more
+        self._connecting = asyncio.Semaphore(max(1, round(target.patience / (_CONNECTING * target.period))))
         self._parts = urlsplit(target.url)
         self._path = f"{self._parts.path or '/'}{'?' + self._parts.query if self._parts.query else ''}"
         self._context = target.context()
@@ -72,6 +78,7 @@ class _Asker:
                 else:
                     await self._get(self._pool)
             self.ledger.come(number)
+            self.answered = True
         except TimeoutError:
             self.ledger.fail(number, f"no answer within {self.target.patience:g} s")
         except ssl.SSLError as error:
@@ -84,7 +91,7 @@ class _Asker:
     async def _get(self, pool: Pool) -> None:
         connection: Connection | None = None
         try:
-            connection = await (pool.take() if self.target.reuse else pool.fresh())
+            connection = await (self._take(pool) if self.target.reuse else pool.fresh())
             _expect_well(await connection.get(self._path))
         except BaseException:
             pool.failed(connection)
@@ -93,6 +100,10 @@ class _Asker:
             pool.give_back(connection)
         else:
             connection.close()
+
+    async def _take(self, pool: Pool) -> Connection:
+        async with self._connecting:
+            return await pool.take()
 
     async def _look_up(self) -> None:
         """Ask a name server for an address; any that it gives is well."""
@@ -163,7 +174,9 @@ class RequestProber:
         self._flush()
         for at, asker in enumerate(self._askers):  # not all at once
             self._ask(asker, loop.time() + at * asker.target.period / len(self._askers))
-        loop.call_later(max(asker.target.period for asker in self._askers), self._ready)
+        patience = _FIRST_ANSWERS * max(asker.target.patience for asker in self._askers)
+        latest = loop.time() + min(patience, _READY_WITHIN)
+        loop.call_later(max(asker.target.period for asker in self._askers), self._ready, latest)
         self._look(loop.time())
         self._settle_regularly()
         self._flush_regularly()
@@ -189,8 +202,12 @@ class RequestProber:
         following = max(due + asker.target.period, time.monotonic())
         asyncio.get_running_loop().call_at(following, self._ask, asker, following)
 
-    def _ready(self) -> None:
-        """Tell that each target was asked."""
+    def _ready(self, latest: float) -> None:
+        """Tell that each target was asked and has answered once; or that some do not."""
+        loop = asyncio.get_running_loop()
+        if not all(asker.answered for asker in self._askers) and loop.time() < latest:
+            loop.call_later(self._tick, self._ready, latest)
+            return
         self._note(time.monotonic(), "flows", phase="ready")
         self._flush()
 

@@ -14,7 +14,7 @@ from vdc.pytest_plugin import LEFT_OUT, uses_dc
 from vdc.pytest_plugin.options import deployer_of, topology_of
 
 _NEEDS: Mapping[str, str] = MappingProxyType({"kubernetes": "kubernetes", "probe": "etcd"})
-"""Fixture to the API that the cluster must speak for it."""
+"""Fixture to the API that the cluster must speak for it; the first that a test asks for decides."""
 
 
 def select(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -32,11 +32,11 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 def misfit(item: pytest.Item, deployer: str) -> str:
     """Return why a test cannot have the cluster of a deployer; an empty text if it can."""
-    speaks = DEPLOYERS[deployer]().speaks
-    for fixture, api in _NEEDS.items():
-        if fixture in getattr(item, "fixturenames", ()) and api != speaks:
-            return f"`{fixture}` needs a cluster that speaks {api}; {deployer} speaks {speaks or 'neither'}"
-    return ""
+    speaks, asked = DEPLOYERS[deployer]().speaks, getattr(item, "fixturenames", ())
+    needed = next((fixture for fixture in _NEEDS if fixture in asked), None)
+    if needed is None or _NEEDS[needed] == speaks:
+        return ""
+    return f"`{needed}` needs a cluster that speaks {_NEEDS[needed]}; {deployer} speaks {speaks or 'neither'}"
 
 
 def _unlike(item: pytest.Item, topology: Topology | None) -> str:
@@ -47,6 +47,8 @@ def _unlike(item: pytest.Item, topology: Topology | None) -> str:
         return f"`cluster` needs servers; {topology.name} has none"
     if item.get_closest_marker("bare") and topology.servers:
         return f"it is for a fabric without servers; {topology.name} has some"
+    if item.get_closest_marker("graceful") and not topology.routing.graceful_restart:
+        return f"routers must restart gracefully; those of {topology.name} do not (fabric.yml: --set graceful=true)"
     return ""
 
 
