@@ -8,6 +8,7 @@ from vdc.datacenter.pace import budget
 from vdc.faults.proofs import keeping_data, rebooting, wait_whole
 from vdc.faults.selectors import follower, leader, wait_other_leader
 from vdc.observe.service import Prober, judge_service
+from vdc.rolling.witness import judge_all_restarted, witnessing
 
 pytestmark = pytest.mark.reboot
 
@@ -24,30 +25,32 @@ split the vote, and begin again as long after that. The rest is for clients to t
 def test_a_graceful_reboot_of_one_server_goes_unnoticed(dc: DataCenter, cluster: Cluster, probe: Prober) -> None:
     """A server that is asked to restart does so, keeps its data and rejoins; users see at most a hiccup."""
     server = dc.servers[follower(dc, cluster)]
-    with probe.etcd(cluster) as watch, keeping_data(cluster):
+    with probe.etcd(cluster) as watch, keeping_data(cluster), witnessing(dc) as witness:
         with rebooting(server):
             server.reboot()
         wait_whole(dc, cluster)
+    judge_all_restarted(witness, servers=[server.name])
     judge_service(watch, longest=budget(dc, GRACEFUL))
 
 
 def test_the_leader_losing_power_costs_one_election(dc: DataCenter, cluster: Cluster, probe: Prober) -> None:
     """The leader loses its power; the others elect another. It gets it back, and no data is lost."""
     server = dc.servers[leader(dc, cluster)]
-    with probe.etcd(cluster) as watch, keeping_data(cluster):
+    with probe.etcd(cluster) as watch, keeping_data(cluster), witnessing(dc) as witness:
         with rebooting(server):
             server.power_off()
             assert server.power() is Power.OFF
             assert wait_other_leader(dc, cluster, than=server.name) != server.name
             server.power_on()
         wait_whole(dc, cluster)
+    judge_all_restarted(witness, servers=[server.name])
     judge_service(watch, longest=budget(dc, LEADER_LOST))
 
 
 def test_all_servers_start_again_from_dark(dc: DataCenter, cluster: Cluster, probe: Prober) -> None:
     """All servers lose their power at once: an outage it is, but nothing acknowledged is lost."""
     machines = tuple(dc.servers[name] for name in cluster.members)
-    with probe.etcd(cluster) as watch, keeping_data(cluster):
+    with probe.etcd(cluster) as watch, keeping_data(cluster), witnessing(dc) as witness:
         with rebooting(*machines):
             for machine in machines:
                 machine.power_off()
@@ -55,4 +58,5 @@ def test_all_servers_start_again_from_dark(dc: DataCenter, cluster: Cluster, pro
             for machine in machines:
                 machine.power_on()
         wait_whole(dc, cluster)
+    judge_all_restarted(witness, servers=cluster.members)
     judge_service(watch, longest=None)

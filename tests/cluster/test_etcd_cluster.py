@@ -10,6 +10,7 @@ import pytest
 
 from vdc.cluster.deployers import deployed
 from vdc.cluster.etcd import EtcdCluster, EtcdDeployer
+from vdc.cluster.etcd_config import peer_url
 from vdc.datacenter.api import DataCenter, Machine
 from vdc.errors import ClusterError, HostError, WaitTimeout
 from vdc.model.topology import External, Routing, Segment, SegmentKind
@@ -94,6 +95,49 @@ def test_a_client_on_a_network_of_its_own_is_not_asked_from(lab: LoopbackDataCen
 def test_what_is_written_through_one_member_is_read_through_the_others(cluster: EtcdCluster) -> None:
     cluster.write("a", "äöü", via="rack0-cs0")
     assert [cluster.read("a", via=member) for member in cluster.members] == ["äöü"] * 3
+
+
+def test_the_version_that_all_members_speak_is_told(lab: LoopbackDataCenter, cluster: EtcdCluster) -> None:
+    assert cluster.cluster_version() == "3.4.0"
+    lab.store.cluster_version = "not_decided"
+    with pytest.raises(ClusterError, match="have not agreed on a version yet"):
+        cluster.cluster_version()
+
+
+def url(lab: LoopbackDataCenter, name: str) -> str:
+    return peer_url(lab.topology.server(name))
+
+
+def test_another_server_takes_the_place_of_a_member_that_is_lost(lab: LoopbackDataCenter, cluster: EtcdCluster) -> None:
+    lab.store.members = {url(lab, name): f"id of {name}" for name in cluster.members}
+    cluster.replace("rack1-cs0")
+    assert lab.store.changes == [f"{verb} {url(lab, 'rack1-cs0')}" for verb in ("remove", "add")]
+    first, renewed, joined = lab.servers["rack1-cs0"].scripts
+    assert renewed == "renewed"
+    assert '"initial-cluster-state": "new"' in first
+    assert '"initial-cluster-state": "existing"' in joined
+    cluster.wait_serving()
+
+
+def test_what_was_cut_off_in_replacing_a_member_is_gone_on_with(lab: LoopbackDataCenter, cluster: EtcdCluster) -> None:
+    lab.store.members = {url(lab, name): f"id of {name}" for name in cluster.members if name != "rack1-cs0"}
+    cluster.replace("rack1-cs0")
+    assert lab.store.changes == [f"add {url(lab, 'rack1-cs0')}"]
+
+
+def test_a_member_is_replaced_by_others_that_answer(lab: LoopbackDataCenter, cluster: EtcdCluster) -> None:
+    lab.store.members = {url(lab, name): f"id of {name}" for name in cluster.members}
+    lab.store.errors["rack0-cs0"] = "etcdserver: request timed out"
+    cluster.replace("rack1-cs0")
+    assert len(lab.store.changes) == 2
+
+
+def test_a_member_is_not_replaced_where_no_other_lets_it_go(lab: LoopbackDataCenter, cluster: EtcdCluster) -> None:
+    impatient = EtcdCluster(cluster.dc, client=cluster.client, deadline=0.3)
+    lab.store.errors = dict.fromkeys(cluster.members, "etcdserver: unhealthy cluster")
+    with pytest.raises(WaitTimeout, match=r"etcd to remove the member at .* rack2-cs0: etcdserver: unhealthy"):
+        impatient.replace("rack1-cs0")
+    assert lab.store.changes == []
 
 
 def test_an_empty_value_is_not_an_absent_key(cluster: EtcdCluster) -> None:

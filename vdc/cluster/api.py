@@ -50,6 +50,17 @@ class Cluster(Protocol):
 
 
 @runtime_checkable
+class Replaces(Cluster, Protocol):
+    """A cluster in which another server can take the place of one that is lost."""
+
+    def replace(self, name: str) -> None:
+        """Let another server of that name take the place of one that is lost, and wait until it serves.
+
+        Raises ClusterError: the others cannot do that. WaitTimeout: it does not serve.
+        """
+
+
+@runtime_checkable
 class SpeaksEtcd(Cluster, Protocol):
     """A cluster whose members serve etcd's API to clients outside: what `probe.etcd` needs to know of it."""
 
@@ -64,6 +75,14 @@ class SpeaksEtcd(Cluster, Protocol):
     @property
     def config_path(self) -> Path:
         """A `vdc.cluster.etcd_client.ClientConfig` file: the members' URLs, and the client's credentials."""
+
+
+@runtime_checkable
+class TellsVersion(Protocol):
+    """A cluster whose members agree on the version that all of them speak, besides that of each."""
+
+    def cluster_version(self) -> str:
+        """Return the version that the cluster speaks: that of its oldest member, and it never goes back."""
 
 
 class Deployer(Protocol):

@@ -24,6 +24,7 @@ from vdc.cluster.etcd_config import (
     install_script,
     member_config,
     member_files,
+    peer_url,
 )
 from vdc.cluster.pki import Authority
 from vdc.datacenter.api import DataCenter, Machine, Spawner
@@ -87,6 +88,11 @@ class EtcdCluster:
             for name, (status, read) in self._ask_each(self.members, _status(), _read()).items()
         )
 
+    def cluster_version(self) -> str:
+        """Return the version that all members speak; raises ClusterError if they have not agreed on one yet."""
+        version: str = self._one({"member": None, "op": "version", "key": ""})
+        return version
+
     def write(self, key: str, value: str, *, via: str | None = None) -> None:
         """Write through `via`, or through the first member that takes it."""
         self._one({"member": self._known(via), "op": "put", "key": key, "value": value})
@@ -115,8 +121,47 @@ class EtcdCluster:
             interval=0.5,
         )
 
+    def replace(self, name: str) -> None:
+        """Let another server take the place of one that is lost, with empty disks, and wait until it serves.
+
+        The lost member is removed first, then one is added that starts with nothing
+        (https://etcd.io/docs/v3.5/op-guide/runtime-configuration/#replace-a-failed-machine).
+
+        Raises ClusterError: the others do not let it go, or in. WaitTimeout: it does not serve.
+        """
+        others = [member for member in self.members if member != self._known(name)]
+        if not others:
+            raise ClusterError(f"{name} is the only member: nobody has what it knew")
+        url, machine = peer_url(self._dc.topology.server(name)), self._dc.servers[name]
+        with self._dc.steps.step(f"replace {name}"):
+            machine.power_off()
+            self._change("remove", url, others)
+            machine.renew()
+            machine.power_on()
+            machine.wait_answering()
+            self._change("add", url, others)
+            self._install(machine, joins=True)
+            self.wait_serving(members=[name])
+
+    def _change(self, op: str, url: str, asked: Sequence[str]) -> None:
+        """Change who is a member. Until all are well for some seconds etcd refuses it."""
+
+        def done() -> None:
+            errors = []
+            for member in asked:
+                (answer,) = self._ask([{"member": member, "op": op, "key": url}])
+                if "error" not in answer:
+                    return
+                errors.append(f"{member}: {answer['error']}")
+            raise NotYet("; ".join(errors))
+
+        wait_for(done, what=f"etcd to {op} the member at {url}", timeout=self._deadline, interval=0.5)
+
     def join(self, machine: Machine) -> None:
         """Configure and start the member on `machine`; does not wait for it."""
+        self._install(machine, joins=False)
+
+    def _install(self, machine: Machine, *, joins: bool) -> None:
         topology = self._dc.topology
         directory = _directory(self._dc)
         server = topology.server(machine.name)
@@ -124,7 +169,9 @@ class EtcdCluster:
         credential = authority.load_or_issue(
             directory, server.name, addresses=addresses(server), names=(server.name, "localhost")
         )
-        config = member_config(topology, server.name, token=f"vdc-{self._dc.name}", slowness=self._dc.slowness)
+        config = member_config(
+            topology, server.name, token=f"vdc-{self._dc.name}", slowness=self._dc.slowness, joins=joins
+        )
         files = member_files(config, authority_pem=authority.cert_pem, credential=credential)
         try:
             machine.run(["sh"], stdin=install_script(files), timeout=60 * max(1.0, self._dc.slowness))

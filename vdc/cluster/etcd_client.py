@@ -5,9 +5,10 @@ module is also a command: `python -m vdc.cluster.etcd_client CONFIG.json`, run i
 external client, reads one JSON request on standard input and prints one JSON answer. It imports nothing but
 the standard library, because every question to the cluster pays for its start.
 
-Request: `{"calls": [{"member", "op", "key"?, "value"?}, …]}` with op one of put, get, prefix, status, and
-member a name or null for any. Answer: `{"answers": [{"result": …} | {"error": text}, …]}` in the order of
-the calls. The calls of one member run one after the other until one fails, members side by side.
+Request: `{"calls": [{"member", "op", "key"?, "value"?}, …]}` with op one of put, get, prefix, status, version,
+remove and add (the key is a member's peer URL), and member a name or null for any. Answer: `{"answers": [{"result": …}
+| {"error": text}, …]}` in the order of the calls. The calls of one member run one after the other until one fails,
+members side by side.
 """
 
 from __future__ import annotations
@@ -127,6 +128,28 @@ class EtcdMember:
             "errors": answer.get("errors", []),
         }
 
+    def cluster_version(self) -> str:
+        """Return the version that all members speak. Raises EtcdError: they have not agreed on one yet."""
+        version = str(self._call("/version", None).get("etcdcluster", ""))
+        if version in {"", "not_decided"}:
+            raise EtcdError("the members have not agreed on a version yet")
+        return version
+
+    def members(self) -> dict[str, str]:
+        """Return the members that there are, in what they know last: the URL of their peers to ID."""
+        found = self._call("/v3/cluster/member/list", {}).get("members", [])
+        return {url: member["ID"] for member in found for url in member["peerURLs"]}
+
+    def remove(self, url: str) -> None:
+        """Remove the member whose peers reach it there; without one that is fine."""
+        if (known := self.members().get(url)) is not None:
+            self._call("/v3/cluster/member/remove", {"ID": known})
+
+    def add(self, url: str) -> None:
+        """Add a member that its peers will reach there; one that is there already is fine."""
+        if url not in self.members():
+            self._call("/v3/cluster/member/add", {"peerURLs": [url]})
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
@@ -135,11 +158,14 @@ class EtcdMember:
         self._connection.connect()
         self._connection.sock.settimeout(self._timeout)
 
-    def _call(self, path: str, question: Json) -> Json:
+    def _call(self, path: str, question: Json | None) -> Json:
         try:
             if self._connection.sock is None:
                 self._connect()
-            self._connection.request("POST", path, json.dumps(question), {"Content-Type": "application/json"})
+            if question is None:
+                self._connection.request("GET", path)
+            else:
+                self._connection.request("POST", path, json.dumps(question), {"Content-Type": "application/json"})
             response = self._connection.getresponse()
             body = response.read()
             answer: Json = json.loads(body)
@@ -185,7 +211,7 @@ def _answer(members: Sequence[EtcdMember], call: Json) -> Json:
     return {"error": "; ".join(errors)}
 
 
-def _do(member: EtcdMember, call: Json) -> Any:  # noqa: ANN401 - JSON, whatever the call returns
+def _do(member: EtcdMember, call: Json) -> Any:  # noqa: ANN401, PLR0911 - JSON, whatever the call returns
     match call["op"]:
         case "put":
             return member.put(call["key"], call["value"])
@@ -195,6 +221,12 @@ def _do(member: EtcdMember, call: Json) -> Any:  # noqa: ANN401 - JSON, whatever
             return member.prefix(call["key"])
         case "status":
             return member.status()
+        case "version":
+            return member.cluster_version()
+        case "remove":
+            return member.remove(call["key"])
+        case "add":
+            return member.add(call["key"])
         case other:
             raise ValueError(f"no such operation: {other!r}")
 

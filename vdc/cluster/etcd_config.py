@@ -45,6 +45,19 @@ WantedBy=multi-user.target
 """
 
 
+HAND_OVER = f"""\
+set -eu
+export ETCDCTL_API=3 ETCDCTL_ENDPOINTS=https://127.0.0.1:{CLIENT_PORT}
+export ETCDCTL_CACERT={_PKI}/ca.crt ETCDCTL_CERT={_PKI}/member.crt ETCDCTL_KEY={_PKI}/member.key
+status=$(etcdctl endpoint status | tr , ' ')
+set -- $status
+case " $status " in *' true '*) ;; *) exit 0;; esac
+other=$(etcdctl member list | grep ', started,' | grep -v "^$2," | head -n 1 | cut -d, -f1)
+etcdctl move-leader "$other"
+"""
+"""What a shell in a server runs so that another member leads. etcdctl tells endpoint, member, version, size, leader."""
+
+
 def client_url(server: Server) -> str:
     """Return where clients reach the member on `server`."""
     return f"https://{_host(server)}:{CLIENT_PORT}"
@@ -82,8 +95,11 @@ def heartbeat(slowness: float) -> int:
     return min(5000, max(100, round(500 * slowness)))
 
 
-def member_config(topology: Topology, name: str, *, token: str, slowness: float) -> str:
-    """Return the configuration file (JSON, which YAML includes) of the member on the server `name`."""
+def member_config(topology: Topology, name: str, *, token: str, slowness: float, joins: bool = False) -> str:
+    """Return the configuration file (JSON, which YAML includes) of the member on the server `name`.
+
+    One that `joins` takes the place of another in a cluster that there is.
+    """
     server = topology.server(name)
     tls = {
         "cert-file": f"{_PKI}/member.crt",
@@ -101,7 +117,7 @@ def member_config(topology: Topology, name: str, *, token: str, slowness: float)
         "initial-cluster": ",".join(f"{member.name}={peer_url(member)}" for member in topology.members),
         "initial-cluster-token": token,
         # Read only while the data directory is empty: a member that kept its data simply starts again.
-        "initial-cluster-state": "new",
+        "initial-cluster-state": "existing" if joins else "new",
         "heartbeat-interval": heartbeat(slowness),
         "election-timeout": ELECTION * heartbeat(slowness),
         # The default from 3.5 on: a member that missed heartbeats asks first whether the others miss the leader too.

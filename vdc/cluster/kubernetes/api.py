@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from vdc.cluster.api import Cluster
 from vdc.cluster.kubernetes.trust import Trust
 from vdc.datacenter.api import DataCenter, Machine
+from vdc.errors import ClusterError
 
 Manifest = Mapping[str, Any]
 """An object of the Kubernetes API."""
@@ -75,6 +76,13 @@ class Pod:
     restarts: int
     waiting: str = ""
     """Why the scheduler has found no node for it; empty where it has, or has not looked yet."""
+    app: str = ""
+    """Its label `app`."""
+    owner: str = ""
+    """The kind of what made it: "ReplicaSet", "StatefulSet", "DaemonSet", …; "Node" of a static pod."""
+    finished: bool = False
+    leaving: bool = False
+    """It was asked to go, and has not gone yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +91,10 @@ class Answer:
 
     status: int
     body: str
+
+
+class DisruptionError(ClusterError):
+    """A pod may not be evicted now: a disruption budget does not allow it."""
 
 
 @runtime_checkable
@@ -129,6 +141,12 @@ class KubernetesCluster(Cluster, Protocol):
 
     def pods(self, *, namespace: str = "", labels: Mapping[str, str] | None = None) -> tuple[Pod, ...]:
         """Return pods."""
+
+    def evict(self, pod: Pod) -> None:
+        """Ask for a pod to leave its node, as a drain does; one that is gone, or going, is fine. Does not wait.
+
+        Raises DisruptionError: a disruption budget does not allow it now.
+        """
 
     def run_in(self, pod: Pod, argv: Sequence[str], *, timeout: float = 30.0) -> str:
         """Run a command in a pod (`exec`) and return what it prints; raises ClusterError if it fails."""

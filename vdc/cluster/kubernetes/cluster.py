@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from vdc.cluster.api import MemberState
-from vdc.cluster.kubernetes import guest, lifecycle, reading, serving, store
+from vdc.cluster.kubernetes import draining, guest, lifecycle, reading, serving, store
 from vdc.cluster.kubernetes.access import Access
 from vdc.cluster.kubernetes.api import Answer, Caller, Component, Manifest, NodeState, Pod
 from vdc.cluster.kubernetes.client import Api
@@ -142,6 +142,10 @@ class LiveKubernetes:
     def pods(self, *, namespace: str = "", labels: Mapping[str, str] | None = None) -> tuple[Pod, ...]:
         """Return pods."""
         return tuple(map(reading.pod, self.list("Pod", namespace=namespace, labels=labels)))
+
+    def evict(self, pod: Pod) -> None:
+        """Ask for a pod to leave its node."""
+        draining.evict(self._api(), pod.namespace, pod.name, version=self.spec.version)
 
     def run_in(self, pod: Pod, argv: Sequence[str], *, timeout: float = 30.0) -> str:
         """Run a command in a pod."""

@@ -5,16 +5,22 @@ https://kubernetes.io/docs/tasks/administer-cluster/safely-drain-node/
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
-from vdc.cluster.kubernetes.api import Manifest
+from vdc.cluster.kubernetes.api import DisruptionError, Manifest
 from vdc.cluster.kubernetes.client import NOT_FOUND, Api, RefusedError
 from vdc.cluster.kubernetes.spec import Version
+from vdc.cluster.kubernetes.versions import api_version, minor
 from vdc.errors import ClusterError
 from vdc.wait import NotYet, wait_for
 
 _TOO_MANY: Final = 429
 """What is answered where a disruption budget does not allow it now."""
+
+
+STAYING: Final = frozenset({"DaemonSet", "Node"})
+"""What owns pods that belong to their node, and go down with it."""
 
 
 def drain(api: Api, name: str, *, version: Version, timeout: float) -> None:
@@ -46,22 +52,29 @@ def drain(api: Api, name: str, *, version: Version, timeout: float) -> None:
 
 def _leaves(pod: Manifest) -> bool:
     owners = {each["kind"] for each in pod["metadata"].get("ownerReferences", ())}
-    return not owners & {"DaemonSet", "Node"} and pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
+    return not owners & STAYING and pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
+
+
+def evict(api: Api, namespace: str, name: str, *, version: Version) -> None:
+    """Ask for a pod to leave its node, by the Eviction API; one that is gone is fine.
+
+    Raises DisruptionError: a disruption budget does not allow it now; ClusterError.
+    """
+    place = {"name": name, "namespace": namespace}
+    eviction = {"apiVersion": api_version("Eviction", minor(version)), "kind": "Eviction", "metadata": place}
+    try:
+        api.request("POST", f"/api/v1/namespaces/{namespace}/pods/{name}/eviction", body=eviction)
+    except RefusedError as refused:
+        if refused.status == _TOO_MANY:
+            raise DisruptionError(refused.message) from refused
+        if refused.status != NOT_FOUND:
+            raise
 
 
 def _evict(api: Api, pod: Manifest, version: Version) -> None:
-    if "deletionTimestamp" in pod["metadata"]:
-        return
-    place = {"name": pod["metadata"]["name"], "namespace": pod["metadata"]["namespace"]}
-    # of policy/v1 from 1.22 on
-    api_version = "policy/v1" if version >= (1, 22, 0) else "policy/v1beta1"
-    eviction = {"apiVersion": api_version, "kind": "Eviction", "metadata": place}
-    path = f"/api/v1/namespaces/{place['namespace']}/pods/{place['name']}/eviction"
-    try:
-        api.request("POST", path, body=eviction)
-    except RefusedError as refused:
-        if refused.status not in {NOT_FOUND, _TOO_MANY}:
-            raise
+    if "deletionTimestamp" not in pod["metadata"]:
+        with suppress(DisruptionError):
+            evict(api, pod["metadata"]["namespace"], pod["metadata"]["name"], version=version)
 
 
 def _name(pod: Manifest) -> str:

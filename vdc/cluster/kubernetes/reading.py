@@ -42,6 +42,10 @@ def pod(found: Manifest) -> Pod:
         address=status.get("podIP", ""),
         ready=condition(found, "Ready")["status"] == "True" and not deleted,
         restarts=sum(each["restartCount"] for each in status.get("containerStatuses", ())),
+        app=metadata.get("labels", {}).get("app", ""),
+        owner=next((each["kind"] for each in metadata.get("ownerReferences", ()) if each.get("controller")), ""),
+        leaving=deleted,
+        finished=status.get("phase") in {"Succeeded", "Failed"},
         waiting=scheduled.get("message", "") if scheduled["status"] == "False" else "",
     )
 
