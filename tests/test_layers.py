@@ -21,6 +21,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"datacenter"}),
     frozenset({"cluster"}),
     frozenset({"faults", "observe"}),
+    frozenset({"rolling"}),
+    frozenset({"upgrade"}),
     frozenset({"report", "testing", "evidence"}),
     frozenset({"pytest_plugin", "cli"}),
 )

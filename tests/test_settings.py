@@ -24,6 +24,7 @@ def test_the_environment_decides() -> None:
         "VDC_VCPUS_PER_CORE": "2",
         "VDC_RELEASES": "/r",
         "VDC_RELEASE_MIRROR": "http://mirror/k8s",
+        "VDC_UPGRADE_PATHS": "/p.yml",
     }
     assert Settings.from_environment(environment) == Settings(
         state_dir=Path("/a"),
@@ -34,6 +35,7 @@ def test_the_environment_decides() -> None:
         vcpus_per_core=2,
         releases=Path("/r"),
         release_mirror="http://mirror/k8s",
+        upgrade_paths=Path("/p.yml"),
     )
 
 

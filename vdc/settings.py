@@ -27,7 +27,8 @@ class Settings:
     bytes of disk one data centre may come to take. A start that does not fit beside the other data centres waits
     `admission_wait` seconds at most. `vcpus_per_core` is how many virtual CPUs of all of them may share a core, if not
     what is right for the accelerator. `releases` is a folder of release files besides those of the checkout,
-    `release_mirror` a URL that replaces scheme and host of whatever a release fetches.
+    `release_mirror` a URL that replaces scheme and host of whatever a release fetches. `upgrade_paths` is a file of
+    paths of upgrades besides that of the checkout.
     """
 
     state_dir: Path = STATE_DIR
@@ -38,12 +39,13 @@ class Settings:
     vcpus_per_core: int | None = None
     releases: Path | None = None
     release_mirror: str | None = None
+    upgrade_paths: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
         """Read VDC_STATE_DIR, VDC_CACHE_DIR, VDC_DEBIAN_MIRROR and so on; empty means unset.
 
-        Raises InputError for a directory that is not an absolute path, and for what is not a size or a number.
+        Raises InputError for a path that is not absolute, and for what is not a size or a number.
         """
         env = os.environ if environment is None else environment
         return cls(
@@ -55,6 +57,7 @@ class Settings:
             vcpus_per_core=_number(env, "VDC_VCPUS_PER_CORE"),
             releases=_directory(env, "VDC_RELEASES", None),
             release_mirror=_url(env, "VDC_RELEASE_MIRROR"),
+            upgrade_paths=_directory(env, "VDC_UPGRADE_PATHS", None),
         )
 
 

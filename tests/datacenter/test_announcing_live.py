@@ -42,6 +42,7 @@ def test_two_changes_at_once_are_both_in_effect(tmp_path: Path, monkeypatch: pyt
         recorder=Recorder(tmp_path / "history.jsonl"),
         servers=dict,
         configure=configure,
+        unpack=lambda _: Path(),
     )
     changes = {key: Change(more=(ip_network(f"10.9.{n}.0/24"),)) for n, key in enumerate(("aaaaaaa", "bbbbbbb"))}
     with ThreadPoolExecutor(2) as pool:

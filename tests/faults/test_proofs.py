@@ -64,6 +64,20 @@ def test_versions_that_do_not_begin_as_wanted_are_named(make_dc: MakeDataCenter)
     assert others({"a": {}}, {"etcd": "3.4."}) == ("a etcd (none), not 3.4.*",)
 
 
+@pytest.mark.parametrize(
+    ("has", "wanted", "right"),
+    [
+        ("6.12.0", "6.1", False),
+        ("6.1.0-56-cloud", "6.1", True),
+        ("6.1", "6.1", True),
+        ("6.1.0", "6.1.", True),
+        ("", "6", False),
+    ],
+)
+def test_a_version_begins_with_whole_numbers(has: str, wanted: str, right: bool) -> None:
+    assert (others({"a": {"kernel": has}}, {"kernel": wanted}) == ()) is right
+
+
 @pytest.mark.parametrize(("found", "wanted"), [({}, {"os": "12"}), ({"a": {"os": "12"}}, {})])
 def test_to_compare_nothing_is_a_mistake(found: dict[str, dict[str, str]], wanted: dict[str, str]) -> None:
     with pytest.raises(AssertionError, match="no "):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from ipaddress import IPv4Network
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -61,6 +62,7 @@ class Housed(LiveDataCenter):
                     recorder=self.recorder,
                     servers=dict,
                     configure=str,
+                    unpack=lambda _: Path(),
                 )
                 for each in self.topology.servers
             }

@@ -11,8 +11,9 @@ import pytest
 from tests.conftest import Golden
 from vdc.errors import InputError
 from vdc.model import releases
-from vdc.model.release import KUBERNETES, SUPPORTED_KUBERNETES, minor
+from vdc.model.release import KUBERNETES, SUPPORTED_KUBERNETES, Unpacked, minor
 from vdc.model.release_files import read_release, read_releases
+from vdc.model.releases import catalogue, names
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "scenarios" / "releases"
@@ -53,6 +54,9 @@ def test_every_mistake_of_a_release_is_told_with_its_place(
 def test_every_release_of_the_checkout_names_what_matters(path: Path) -> None:
     found = read_release(path)
     named = [each.name for each in found.components]
+    if found.of_routers:
+        assert [each.version for each in found.components] == [path.stem.rpartition("-")[2]]
+        return
     assert named[:3] == ["kernel", "bird", "etcd"]
     if found.kubernetes is not None:
         assert {"containerd", "runc", KUBERNETES, "cni", "proxy", "dns", "tools"} <= set(named)
@@ -122,3 +126,26 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest
 def test_an_unknown_release_is_guessed() -> None:
     with pytest.raises(InputError, match=r'unknown release "kubernetes-1\.2"; did you mean "kubernetes-1\.20"'):
         releases.release("kubernetes-1.2")
+
+
+def test_packages_of_another_suite_and_those_of_routers_are_unpacked(tmp_path: Path) -> None:
+    text = 'name: {}\nos: debian-12\ncomponents:\n  bird: {{version: "2", debian: [bird2]}}\n'
+    (tmp_path / "servers.yml").write_text(
+        text.format("servers") + '  etcd: {version: "3.5", debian: [etcd-server], suite: trixie}\n'
+        '  same: {version: "1", debian: [same], suite: bookworm}\n'
+    )
+    (tmp_path / "routers.yml").write_text(text.format("routers"))
+    servers, routers = (read_release(tmp_path / f"{name}.yml") for name in ("servers", "routers"))
+    assert [servers.unpacked(each) for each in servers.components] == [
+        None,
+        Unpacked(packages=("etcd-server",), suite="trixie"),
+        None,
+    ]
+    assert [routers.unpacked(each) for each in routers.components] == [Unpacked(packages=("bird2",), suite="bookworm")]
+    assert (servers.of_routers, routers.of_routers) == (False, True)
+    assert not servers.only_packages
+
+
+def test_what_only_routers_run_is_no_release_of_servers() -> None:
+    assert "routers-bird-2.17" in catalogue()
+    assert "routers-bird-2.17" not in names()

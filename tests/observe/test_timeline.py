@@ -54,6 +54,15 @@ def test_what_begins_and_ends_is_a_stretch_and_the_rest_an_instant() -> None:
     assert line.load == ((11, {"seconds": 1.0, "late": 0.1}),)
 
 
+def test_the_turn_of_a_node_is_a_step_that_may_be_held_up() -> None:
+    def turn(at: float, phase: str, reason: str = "") -> Event:
+        return Event(time=at, kind="rolling", source="queue", data={"name": "a", "phase": phase, "reason": reason})
+
+    events = [turn(1, "start"), turn(2, "held", "a budget"), turn(5, "start"), turn(9, "back")]
+    found = [(each.start, each.end, each.name, each.state, each.text) for each in timeline(events).entries]
+    assert found == [(1, 2, "turn of a", "", "held a budget"), (5, 9, "turn of a", "ok", "back")]
+
+
 def test_what_is_told_inside_has_its_place_and_how_certain_that_is() -> None:
     line = timeline(
         [

@@ -41,6 +41,17 @@ def test_with_servers_those_of_a_bare_fabric_are_left_out(project: Path) -> None
     assert "1 left out: it is for a fabric without servers; small has some" in done.stdout
 
 
+def test_those_of_a_graceful_fabric_run_where_routers_restart_so(project: Path, tmp_path: Path) -> None:
+    text = "import pytest\n@pytest.mark.graceful\ndef test_it(dc):\n    pass\n"
+    argv = ("--name=fake", "--run-dir=report")
+    done = _bare_pytest(project, text, f"--topology={FABRIC}", *argv)
+    assert "1 left out: routers must restart gracefully; those of fabric do not" in done.stdout
+    graceful = tmp_path / "graceful.yml"
+    graceful.write_text(FABRIC.read_text().replace("graceful: false", "graceful: true"))
+    done = _bare_pytest(project, text, f"--topology={graceful}", *argv)
+    assert "1 passed of 1" in done.stdout, done.stdout
+
+
 NIGHTLY = "import pytest\n@pytest.mark.nightly\ndef test_long(dc):\n    pass\ndef test_short(dc):\n    pass\n"
 
 

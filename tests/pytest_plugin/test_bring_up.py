@@ -13,8 +13,9 @@ from vdc.cluster import deployed
 from vdc.cluster.api import Cluster
 from vdc.cluster.changing import changing
 from vdc.datacenter.api import DataCenter
-from vdc.errors import ClusterError, DirtyError, InputError, WaitTimeout
+from vdc.errors import ClusterError, CommandError, DirtyError, InputError, WaitTimeout
 from vdc.plan.plan import Plan
+from vdc.pytest_plugin import old, session
 from vdc.pytest_plugin.options import Options, instance_name
 from vdc.pytest_plugin.session import Session
 from vdc.report import FROM_CHECKPOINT, FROM_NOTHING, STANDARD_SUITE
@@ -289,3 +290,48 @@ def test_on_a_data_centre_of_somebody_else_nobody_else_deploys_meanwhile_and_not
         with pytest.raises(ClusterError, match="small has a cluster already, or a part of one, by the deployer other"):
             session.cluster(dc)
     session.close()
+
+
+@pytest.fixture
+def old_code(monkeypatch: pytest.MonkeyPatch, life: Life) -> list[str]:
+    """The code of then: it brings a data centre up, and what it is told to raise."""
+    raises: list[str] = []
+
+    def deploy(tree: Path, file: Path, name: str, **how: object) -> None:
+        assert how["deploys"]
+        if raises:
+            raise CommandError("host", [str(tree), str(file)], 1, raises[0])
+        life.attach(name, None, None)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(old, "checkout", lambda ref, _: Path("/then", ref))
+    monkeypatch.setattr(old, "deploy", deploy)
+    return raises
+
+
+def test_what_the_code_of_then_deployed_is_upgraded_and_taken_down(
+    bring_up: Bring, life: Life, old_code: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tied: list[Path] = []
+    monkeypatch.setattr(session, "tie", tied.append)
+    assert not old_code
+    bring_up(old="v1")
+    assert life.called() == ["down small"]
+    assert [path.name for path in tied] == ["small"]
+
+
+def test_what_is_there_already_is_left_alone_by_the_code_of_then(
+    bring_up: Bring, life: Life, old_code: list[str]
+) -> None:
+    assert not old_code
+    life.attach("small", None, None)  # type: ignore[arg-type]
+    with pytest.raises(DirtyError, match="small is there, or what is left of it"):
+        bring_up(old="v1")
+    assert life.called() == []
+    assert life.instances(None) == ("small",)  # type: ignore[arg-type]
+
+
+def test_where_the_code_of_then_fails_nothing_is_taken_down(bring_up: Bring, life: Life, old_code: list[str]) -> None:
+    old_code.append("small is up already")
+    with pytest.raises(DirtyError, match=r"the definition of then failed: .*small is up already"):
+        bring_up(old="v1")
+    assert life.called() == []

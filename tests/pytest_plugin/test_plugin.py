@@ -243,6 +243,13 @@ def test_the_timers_of_cluster_and_fabric_on_a_slow_host_are_told(project: Path)
     assert "| BGP hold towards servers | 30 s (default 9 s) |" in summary
 
 
+def test_what_probes_a_kubernetes_needs_no_etcd(project: Path) -> None:
+    text = "def test_it(kubernetes, probe):\n    assert kubernetes.node_names and probe\n"
+    done = _bare_pytest(project, text, f"--topology={KUBERNETES}")
+    assert done.status == 0, done.stdout
+    assert "1 passed" in done.stdout
+
+
 def test_another_topology_gets_etcd_and_scenarios_of_kubernetes_are_left_out(project: Path) -> None:
     done = _pytest(project, BOTH)
     assert "1 left out: `kubernetes` needs a cluster that speaks kubernetes; etcd speaks etcd" in done.stdout
@@ -326,6 +333,12 @@ def test_a_scenario_that_was_not_reached_is_an_error(project: Path) -> None:
     done = _pytest(project, "def test_a(dc):\n    assert 0\n\ndef test_b(dc):\n    pass\n", "-x")
     assert "1 failed, 1 error of 2" in done.stdout
     assert "not run" in (project / "report" / "summary.md").read_text()
+
+
+def test_a_scenario_that_was_interrupted_has_not_passed(project: Path) -> None:
+    done = _pytest(project, "def test_a(dc):\n    pass\n\ndef test_b(dc):\n    raise KeyboardInterrupt\n")
+    assert "1 passed, 1 error of 2" in done.stdout
+    assert "cut off" in (project / "report" / "summary.md").read_text()
 
 
 def test_suites_run_in_their_order(project: Path) -> None:

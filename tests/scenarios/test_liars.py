@@ -24,10 +24,10 @@ from vdc.model.expand import expand
 from vdc.model.load import load
 from vdc.model.topology import Topology
 from vdc.observe.idle import quiet
-from vdc.testing import FakeCluster, FakeDataCenter, FakeKubernetes, FakeProbe, Lie
+from vdc.testing import FakeCluster, FakeDataCenter, FakeKubernetes, FakeProbe, FakeUpgrades, Lie
 
 ROOT = Path(__file__).parents[2]
-FIXTURES = frozenset({"dc", "cluster", "kubernetes", "quiet", "probe", "inject", "dice"})
+FIXTURES = frozenset({"dc", "cluster", "kubernetes", "quiet", "probe", "inject", "dice", "upgrades"})
 
 Scenario = Callable[..., None]
 Row = Mapping[Lie, str]
@@ -56,7 +56,41 @@ _FROM_DARK: Row = MappingProxyType(
     }
 )
 _FAULT: Row = MappingProxyType({Lie.FAULT_WITHOUT_EFFECT: "to bite", Lie.NEVER_HEALS: "not healed"})
+_MEANT: Row = MappingProxyType({Lie.REBOOTED_TWICE: "restarted 2 times", Lie.CAUSE_WRONG: "causes_agree: invalid"})
 _RESTART: Row = MappingProxyType({Lie.REBOOT_IGNORED: "boot ID", Lie.DATA_LOST_BY_RESTART: "expected"})
+_UNDER_LOAD: Row = MappingProxyType({**_UNDER_PROBE, Lie.OUTAGE_UNSAMPLED: "longest_outage: unknown"})
+_UPGRADE: Row = MappingProxyType(
+    {
+        Lie.UPGRADE_IGNORED: "it runs debian-12 on a disk of debian-13",
+        Lie.ONE_LEFT_BEHIND: "rack2-cs0",
+        Lie.KERNEL_KEPT: "kernel 6.1",
+        Lie.OLD_PROGRAM_RUNS: "/usr/bin/etcd: its SHA-256 is",
+        Lie.SETTING_DRIFTS: "net.ipv4.conf.all.rp_filter",
+        Lie.UNITS_RESTART: "no_churn: invalid",
+    }
+)
+"""What a node that says it was upgraded may not be."""
+_TURNS: Row = MappingProxyType(
+    {
+        Lie.REBOOTED_TWICE: "restarted 2 times",
+        Lie.OTHERS_RESTART: "at_most_away: invalid",
+        Lie.CAUSE_WRONG: "causes_agree: invalid",
+    }
+)
+"""What restarts that were to be one after the other, and for a reason, may not be."""
+
+_IN_PLACE: Row = MappingProxyType(
+    {Lie.UPGRADE_IGNORED: "it runs debian-12", Lie.SERVICE_NOT_RESTARTED: "to run the etcd that is in place"}
+)
+_NEW_BIRD: Row = MappingProxyType(
+    {
+        Lie.UPGRADE_IGNORED: "runs BIRD 2.0.12",
+        Lie.FAULT_WITHOUT_EFFECT: "to let go of it",
+        Lie.NEVER_HEALS: "does not answer",
+        Lie.OLD_PROGRAM_RUNS: "runs BIRD 2.17.5 with the SHA-256",
+        Lie.ONE_LEFT_BEHIND: "runs BIRD 2.0.12",
+    }
+)
 
 LIES: Mapping[str, Row] = MappingProxyType(
     {
@@ -170,6 +204,14 @@ LIES: Mapping[str, Row] = MappingProxyType(
             **_FAULT,
             Lie.NODE_DEAD: "does not answer",
         },
+        "fault/test_kubernetes_faults.py::test_pods_are_reached_while_a_killed_component_comes_back_by_itself": {
+            **_FAULT,
+            Lie.NODE_DEAD: "does not answer",
+        },
+        "fault/test_kubernetes_faults.py::test_pods_are_reached_while_a_component_hangs_or_is_not_believed": {
+            **_FAULT,
+            Lie.NODE_DEAD: "does not answer",
+        },
         "fault/test_kubernetes_users.py::test_the_loss_of_a_spine_is_survived_by_every_way_to_the_cluster": {
             **_UNDER_FLOWS,
             **_FAULT,
@@ -186,15 +228,84 @@ LIES: Mapping[str, Row] = MappingProxyType(
         "reboot/test_reboot.py::test_a_graceful_reboot_of_one_server_goes_unnoticed": {
             **_UNDER_PROBE,
             **_RESTART,
+            **_MEANT,
         },
         "reboot/test_reboot.py::test_the_leader_losing_power_costs_one_election": {
             **_UNDER_PROBE,
             **_RESTART,
+            **_MEANT,
             Lie.FAULT_WITHOUT_EFFECT: "still leads",
+        },
+        **{
+            f"reboot/test_kubernetes_reboots.py::{name}": row
+            for name, row in {
+                "test_all_nodes_are_drained_and_restarted_in_turn_the_control_plane_last": {
+                    **_TURNS,
+                    Lie.NODE_DEAD: "runs no command",
+                    Lie.REBOOT_IGNORED: "boot ID",
+                    Lie.VOLUME_LOST: "lost through the volume",
+                    Lie.POD_NOT_KILLED: "has not left",
+                    Lie.NEVER_HEALS: "no answer",
+                },
+                "test_a_node_waits_until_a_disruption_budget_lets_its_pods_go": {
+                    **_TURNS,
+                    Lie.REBOOT_IGNORED: "boot ID",
+                    Lie.BUDGET_IGNORED: "nobody was held up",
+                    Lie.POD_NOT_KILLED: "has not left",
+                },
+                "test_a_node_waits_for_the_pods_of_a_protected_namespace": {
+                    **_TURNS,
+                    Lie.REBOOT_IGNORED: "boot ID",
+                },
+                "test_all_workers_come_back_from_a_loss_of_power": {
+                    **_FAULT,
+                    Lie.NODE_DEAD: "runs no command",
+                    Lie.REBOOT_IGNORED: "boot ID",
+                    Lie.CAUSE_WRONG: "causes_agree: invalid",
+                    Lie.REBOOTED_TWICE: "restarted 2 times",
+                },
+            }.items()
+        },
+        "reboot/test_rolling.py::test_a_rolling_reboot_goes_unnoticed": {**_UNDER_PROBE, **_RESTART, **_TURNS},
+        **{
+            f"reboot/test_misfortunes.py::{name}": row
+            for name, row in {
+                "test_a_rack_that_loses_its_power_comes_back": {
+                    **_UNDER_PROBE,
+                    **_RESTART,
+                    **_FAULT,
+                    Lie.CAUSE_WRONG: "causes_agree: invalid",
+                    Lie.REBOOTED_TWICE: "restarted 2 times",
+                    Lie.OTHERS_RESTART: "restarted, and was not to",
+                },
+                "test_power_that_goes_again_and_again_while_a_server_boots_harms_nobody": {
+                    **_UNDER_PROBE,
+                    **_FAULT,
+                    Lie.DATA_LOST_BY_RESTART: "expected",
+                    Lie.CAUSE_WRONG: "causes_agree: invalid",
+                },
+                "test_a_loss_of_power_takes_nothing_from_a_local_disk_that_was_synced": {
+                    **_FAULT,
+                    Lie.SYNCED_LOST: "local_data: invalid: synced and lost: line 19",
+                    Lie.REBOOT_IGNORED: "boot ID",
+                    Lie.REBOOTED_TWICE: "restarted 2 times",
+                    Lie.CAUSE_WRONG: "causes_agree: invalid",
+                },
+                "test_a_server_that_never_comes_back_stops_the_queue_and_is_replaced": {
+                    **_UNDER_PROBE,
+                    **_RESTART,
+                    **_TURNS,
+                    Lie.REBOOT_IGNORED: "nobody restarted",
+                    Lie.OTHERS_RESTART: "restarted, and was not to",
+                    Lie.FAULT_WITHOUT_EFFECT: "still serves",
+                    Lie.REPLACEMENT_EMPTY: "expected",
+                },
+            }.items()
         },
         "reboot/test_reboot.py::test_all_servers_start_again_from_dark": {
             **_FROM_DARK,
             **_RESTART,
+            **_MEANT,
             Lie.FAULT_WITHOUT_EFFECT: "boot ID",
         },
         "fault/test_fabric_faults.py::test_the_loss_of_one_tor_is_survived": {**_UNDER_PROBE, **_FAULT},
@@ -276,10 +387,90 @@ LIES: Mapping[str, Row] = MappingProxyType(
             Lie.OLD_LEADER_STAYS: "still leads",
         },
         "upgrade/test_rolling.py::test_a_rolling_upgrade_of_the_operating_system_goes_unnoticed": {
-            **_UNDER_PROBE,
+            **_UNDER_LOAD,
             **_RESTART,
-            Lie.UPGRADE_IGNORED: "etcd 3.4",
-            Lie.KERNEL_KEPT: "kernel 6.1",
+            **_UPGRADE,
+            Lie.REBOOT_IGNORED: "boot ID",
+            Lie.ONE_WAY_LOST: _UNDER_FLOWS[Lie.ONE_WAY_LOST],
+        },
+        "upgrade/test_rolling.py::test_an_upgrade_to_the_release_that_runs_changes_nothing": {
+            Lie.WRITE_LOST: _UNDER_PROBE[Lie.WRITE_LOST],
+            Lie.NO_SAMPLES: "unknown",
+            Lie.UNITS_RESTART: "no_churn: invalid",
+        },
+        "upgrade/test_interrupted.py::test_an_upgrader_that_is_killed_at_every_boundary_is_resumed": {
+            **_UNDER_LOAD,
+            **_RESTART,
+            **_UPGRADE,
+            Lie.UPGRADE_IGNORED: "rack0-cs0 runs debian-12 on a disk of debian-13",
+        },
+        "upgrade/test_mixed.py::test_two_releases_at_once_serve_as_one": {
+            **_UNDER_LOAD,
+            Lie.FAULT_WITHOUT_EFFECT: "to bite",
+            Lie.DATA_LOST_BY_RESTART: "expected",
+            Lie.UPGRADE_IGNORED: "it runs debian-12 on a disk of debian-13",
+            Lie.MEMBER_MUTE: "does not answer",
+            Lie.NEXT_HOP_MISSING: "expected",
+        },
+        "upgrade/test_power_loss.py::test_a_server_that_loses_power_during_its_upgrade_is_upgraded": {
+            **_UNDER_LOAD,
+            Lie.DATA_LOST_BY_RESTART: "expected",
+            Lie.UPGRADE_IGNORED: "it runs debian-12 on a disk of debian-13",
+            Lie.ONE_LEFT_BEHIND: "not 6.12.*",
+        },
+        "upgrade/test_rollback.py::test_one_server_goes_back_midway": {
+            **_UNDER_LOAD,
+            **_RESTART,
+            Lie.UPGRADE_IGNORED: "it runs debian-12 on a disk of debian-13",
+            Lie.UNITS_RESTART: "no_churn: invalid",
+        },
+        "upgrade/test_rollback.py::test_all_go_back_before_the_last_was_upgraded_and_none_afterwards": {
+            **_UNDER_LOAD,
+            Lie.DATA_LOST_BY_RESTART: "expected",
+            Lie.UPGRADE_IGNORED: "it runs debian-12 on a disk of debian-13",
+            Lie.FORMAT_KEPT: "the data are of 3.5.0",
+            Lie.RETURN_OFFERED: "nobody refused",
+            Lie.OLD_PROGRAM_RUNS: "nothing_old: invalid",
+        },
+        **{
+            f"upgrade/test_routers.py::{name}": {**_UNDER_FLOWS, **row, Lie.UNITS_RESTART: "no_churn: invalid"}
+            for name, row in {
+                "test_every_router_gets_the_new_bird_and_packets_go_on": _NEW_BIRD,
+                "test_one_router_goes_back_midway_and_all_afterwards": _NEW_BIRD,
+                "test_two_birds_at_once_route_as_one": {**_NEW_BIRD, Lie.SESSION_DOWN: "Connect"},
+                "test_routers_that_run_the_release_already_are_left_alone": {Lie.SESSION_DOWN: "Connect"},
+            }.items()
+        },
+        **{
+            f"upgrade/{name}": {**_UNDER_LOAD, **row}
+            for name, row in {
+                "test_components.py::test_a_rolling_upgrade_of_etcd_goes_unnoticed_and_again_changes_nothing": {
+                    **_IN_PLACE,
+                    Lie.OLD_PROGRAM_RUNS: "/usr/bin/etcd: its SHA-256 is",
+                    Lie.SETTING_DRIFTS: "net.ipv4.conf.all.rp_filter",
+                    Lie.UNITS_RESTART: "no_churn: invalid",
+                },
+                "test_components_back.py::test_members_go_back_before_the_last_was_upgraded_and_none_afterwards": {
+                    **_IN_PLACE,
+                    Lie.FORMAT_KEPT: "the data are of 3.5.0",
+                    Lie.RETURN_OFFERED: "nobody refused",
+                },
+                "test_components.py::test_two_versions_of_etcd_serve_as_one": {
+                    **_IN_PLACE,
+                    Lie.MEMBER_MUTE: "does not answer",
+                },
+                "test_components_interrupted.py::test_an_upgrade_that_is_killed_at_every_boundary_is_resumed": {
+                    **_IN_PLACE,
+                    Lie.UPGRADE_IGNORED: "it gets no further",
+                },
+            }.items()
+        },
+        "upgrade/test_under_fault.py::test_a_tor_that_is_lost_during_each_step_delays_nobody": {
+            **_UNDER_LOAD,
+            **_FAULT,
+            Lie.DATA_LOST_BY_RESTART: "expected",
+            Lie.UPGRADE_IGNORED: "it runs debian-12 on a disk of debian-13",
+            Lie.ONE_LEFT_BEHIND: "not 6.12.*",
         },
     }
 )
@@ -408,6 +599,7 @@ def played(
         "probe": FakeProbe(dc),
         "inject": partial(injected, dc),
         "dice": Random(1),
+        "upgrades": FakeUpgrades(dc),
     }
     wanted = set(inspect.signature(scenario).parameters) & FIXTURES
     if "quiet" in wanted:

@@ -22,6 +22,7 @@ from vdc.cli import (
     report,
     scenarios,
     topology,
+    upgrade,
 )
 
 _HELP = """A virtual data centre that tells you whether an upgrade may go ahead.
@@ -75,4 +76,5 @@ def build_app() -> typer.Typer:
     app.add_typer(imports.build_app(), name="import")
     app.add_typer(releases.build_app(), name="release")
     app.add_typer(report.build_app(), name="report")
+    app.add_typer(upgrade.build_app(), name="upgrade")
     return app

@@ -7,7 +7,7 @@ All durations are seconds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from subprocess import Popen  # noqa: TID251 - the type only; vdc.shell starts the process
@@ -47,6 +47,18 @@ class SessionState:
     peer: Address
     bgp: str
     bfd: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A program: the version that it says, and the SHA-256 of the bytes that are executed, in hex.
+
+    `since` tells its starts apart, in words; another start does not make it another program.
+    """
+
+    version: str
+    digest: str
+    since: str = field(default="", compare=False)
 
 
 class Runner(Protocol):
@@ -163,6 +175,21 @@ class Machine(Speaker, Powered, Protocol):
     def reimage(self, release: str) -> None:
         """Give the (powered-off) server a fresh root disk of `release`; its data disk is kept."""
 
+    def renew(self) -> None:
+        """Put another server in the place of this (powered-off) one: of the same release, with an empty data disk.
+
+        Further volumes of its hardware stay as they are.
+        """
+
+    def insert(self, release: str) -> None:
+        """Plug the root disk of a release into the running server, to be read: a disk whose serial number is `release`.
+
+        One of another release is pulled out before. Raises BuildError, WaitTimeout.
+        """
+
+    def eject(self) -> None:
+        """Pull it out, and wait until the server has let it go; if there is none that is fine. Raises WaitTimeout."""
+
     def clock(self) -> float:
         """Return the time of its wall clock, in seconds since 1970, as soon as can be. Raises CommandError."""
 
@@ -197,6 +224,18 @@ class Router(Speaker, Powered, Protocol):
 
         Raises CommandError: it does not start.
         """
+
+    def give_bird(self, release: str) -> None:
+        """Let it run the BIRD of a release whenever one is started from now on; the one that runs is left alone.
+
+        Raises InputError: there is no such release, or it has no BIRD. HostError: that cannot be had.
+        """
+
+    def program(self) -> Program:
+        """Return which BIRD runs, by what it says and what is executed. Raises CommandError: none does."""
+
+    def program_of(self, release: str) -> Program:
+        """Return which BIRD a release has. Raises as `give_bird`."""
 
     def set_session(self, session: Session, *, up: bool) -> None:
         """Shut a BGP session of its, or open it again. Raises CommandError."""

@@ -17,7 +17,7 @@ from vdc.datacenter.router import LiveClient, LiveRouter
 from vdc.datacenter.wire import LiveWire, wire_of
 from vdc.errors import DirtyError
 from vdc.history import Recorder
-from vdc.host import cpu, drops, engine, impairments, leftovers, libvirtd, netlink
+from vdc.host import artifacts, cpu, drops, engine, impairments, leftovers, libvirtd, netlink
 from vdc.host.drops import Sender
 from vdc.host.ears import Ear
 from vdc.host.secrets import Secrets
@@ -97,6 +97,7 @@ class LiveDataCenter:
                 recorder=self.recorder,
                 servers=lambda: self.servers,
                 configure=partial(router_config, spec, self.topology, self.plan.context),
+                unpack=lambda wanted: artifacts.unpacked(wanted, self.settings, self.steps),
                 default_route=routes.get(self.plan.context.device_netns(spec.name)),
             )
             for spec in self.topology.routers

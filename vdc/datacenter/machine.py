@@ -13,7 +13,7 @@ from vdc.datacenter.api import Power, Routes, SessionState
 from vdc.datacenter.disk import LiveDisk
 from vdc.errors import CommandError, InputError, WaitTimeout
 from vdc.history import Recorder
-from vdc.host import bird, blocks, cpu, disks
+from vdc.host import bird, blocks, cpu, disks, plugging
 from vdc.host.blocks import Block
 from vdc.host.libvirtd import Connection
 from vdc.model.topology import Address, Prefix, Server, ServerPort
@@ -74,6 +74,10 @@ class LiveMachine:
         for image in IMAGES.values():
             if str(image.kernel(self.plan.context.cache_dir)) == kernel:
                 return image.name
+        # the image of a recipe of before, which a data centre was deployed with
+        name = Path(kernel).parent.name.rpartition("-")[0]
+        if name in IMAGES:
+            return name
         raise InputError(f"{self.name} boots {kernel}, which belongs to no release that vdc knows")
 
     def run(
@@ -334,8 +338,8 @@ class LiveMachine:
         )
 
     def beneath(self) -> tuple[str, ...]:
-        """Return what faults have left beneath its disks."""
-        return blocks.of_faults(self.libvirt, self.name)
+        """Return what faults have left beneath its disks, and a disk that an upgrade has left."""
+        return (*blocks.of_faults(self.libvirt, self.name), *plugging.plugged(self.libvirt, self.name))
 
     def _block(self, name: str) -> tuple[str, Block | None, str]:
         """Return the serial number of a disk, what QEMU has of it, and else why it is not struck."""
@@ -375,13 +379,21 @@ class LiveMachine:
         self.libvirt.define(domain_xml(self.spec, release, context))
 
     def renew(self) -> None:
-        """Give the powered-off server a fresh root disk of its release, and an empty data disk."""
-        release = self.release
-        self.reimage(release)
+        """Give the powered-off server a fresh root disk of its release, and an empty data disk; it may be cut off."""
+        self.reimage(self.release)
         path = self.plan.context.data_disk(self.name)
-        if path.exists():
-            path.unlink()
-            disks.create_data_disk(DataDisk(server=self.name, path=str(path), size=self.spec.data))
+        path.unlink(missing_ok=True)
+        disks.create_data_disk(DataDisk(server=self.name, path=str(path), size=self.spec.data))
+
+    def insert(self, release: str) -> None:
+        """Plug the root disk of a release in, to be read."""
+        self._expect_managed("has no use for the disk of a release")
+        file = IMAGES[release].root(self.plan.context.cache_dir)
+        plugging.plug(self.libvirt, self.name, file, slowness=self.slowness)
+
+    def eject(self) -> None:
+        """Pull it out again."""
+        plugging.unplug(self.libvirt, self.name, slowness=self.slowness)
 
     def clock(self) -> float:
         """Return the time of its wall clock, which its agent tells without starting a process."""

@@ -122,6 +122,12 @@ def instances(settings: Settings) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def tie(run_directory: Path) -> None:
+    """Make a data centre that another process brought up a leftover once this process is dead."""
+    up = json.loads((run_directory / UP).read_text(encoding="utf-8"))
+    write_durably(run_directory / UP, json.dumps({**up, "owner": process_identity(os.getpid())}))
+
+
 def seconds(dc: DataCenter) -> dict[str, float]:
     """Return the seconds that the phases of coming up took, by phase."""
     took: dict[str, float] = json.loads((dc.run_directory / UP).read_text(encoding="utf-8"))["seconds"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,13 +11,17 @@ from subprocess import Popen  # noqa: TID251 - the type only; vdc.shell starts t
 from typing import IO
 
 from vdc import shell
-from vdc.datacenter.api import Machine, Power, Routes, SessionState
+from vdc.datacenter.api import Machine, Power, Program, Routes, SessionState
 from vdc.datacenter.machine import session_states
+from vdc.errors import CommandError, InputError
 from vdc.history import Recorder
-from vdc.host import bird, changing, engine, fib, netlink, processes
+from vdc.host import bird, changing, debian, engine, fib, netlink, processes
+from vdc.host.artifacts import packages
 from vdc.host.locks import exclusive
 from vdc.model import topology
 from vdc.model.announcing import Change, from_comments, to_comments, together
+from vdc.model.release import ROUTING, Unpacked
+from vdc.model.releases import release as find_release
 from vdc.plan.resources import Bird, DefaultRoute
 from vdc.shell import Completed
 
@@ -49,7 +54,7 @@ class LiveRouter:
 
     Its `servers` are those with a NIC on its segment: they lose their carrier when it loses its power, as on a
     real wire, although a bridge of this host is between them. Its `default_route` leads to the internet. `configure`
-    makes the configuration of a BIRD that announces more or less.
+    makes the configuration of a BIRD that announces more or less. `unpack` returns where Debian packages are unpacked.
     """
 
     spec: topology.Router
@@ -57,6 +62,7 @@ class LiveRouter:
     recorder: Recorder
     servers: Callable[[], Mapping[str, Machine]]
     configure: Callable[[Change], str]
+    unpack: Callable[[Unpacked], Path]
     default_route: DefaultRoute | None = None
 
     def __repr__(self) -> str:
@@ -111,7 +117,7 @@ class LiveRouter:
             netlink.replace_default_routes([self.default_route])
         self._set_server_links(up=True)
         if not self.birds():
-            engine.start_bird(self.daemon, recover=recover)
+            self._start(recover=recover)
 
     def set_link(self, interface: str, *, up: bool) -> None:
         """Plug or unplug the cable of an interface."""
@@ -142,7 +148,55 @@ class LiveRouter:
         running = self.birds()
         processes.send(running, signal.SIGCONT)
         if not running:
-            engine.start_bird(self.daemon, recover=self.daemon.graceful)
+            self._start(recover=self.daemon.graceful)
+
+    def give_bird(self, release: str) -> None:
+        """Note which release its BIRD is of from its next start on."""
+        self.program_of(release)
+        file = self._given
+        part = file.with_suffix(".part")
+        part.write_text(release, encoding="utf-8")
+        part.rename(file)
+
+    def program(self) -> Program:
+        """Return which BIRD runs: its version by `show status`, its bytes by what the kernel executes."""
+        said = self.ask_bird("show status")
+        try:
+            (pid,) = self.birds()
+            code = Path("/proc", str(pid), "exe").read_bytes()
+        except (ValueError, OSError) as error:
+            raise CommandError(self.name, ["bird"], 1, f"not one BIRD runs here: {error}") from error
+        version = said.split(maxsplit=2)[1]
+        return Program(version=version, digest=hashlib.sha256(code).hexdigest(), since=f"process {pid}")
+
+    def program_of(self, release: str) -> Program:
+        """Return which BIRD a release has: unpacked from the packages of its Debian."""
+        folder = self._unpacked(release)
+        code = (folder / packages.ROOT / "usr/sbin/bird").read_bytes()
+        version = debian.upstream(packages.versions(folder)[self._packages(release).packages[-1]])
+        return Program(version=version, digest=hashlib.sha256(code).hexdigest())
+
+    def _start(self, *, recover: bool) -> None:
+        usr = self._unpacked(self._given.read_text()) / packages.ROOT / "usr" if self._given.exists() else None
+        engine.start_bird(self.daemon, recover=recover, usr=usr)
+
+    @property
+    def _given(self) -> Path:
+        """The file that names the release of its BIRD, where it is not this host's."""
+        return Path(self.daemon.config_path).with_suffix(".release")
+
+    def _unpacked(self, release: str) -> Path:
+        return self.unpack(self._packages(release))
+
+    @staticmethod
+    def _packages(name: str) -> Unpacked:
+        release = find_release(name)
+        wanted = (release.unpacked(each) for each in release.components if each.name == ROUTING)
+        if (found := next(wanted, None)) is None:
+            raise InputError(
+                f"release {name} is not one of routers", hint=f"one has the component {ROUTING} and no other"
+            )
+        return found
 
     def set_session(self, session: topology.Session, *, up: bool) -> None:
         """Shut a BGP session of its, or open it again (BIRD User's Guide, 4.1: `disable`, `enable`)."""

@@ -225,6 +225,7 @@ class PowerLost(DiskFault):
             loss = self._disk(dc).cut_power(self.key, self.seed)
         except WaitTimeout as error:  # the cluster has no part in it
             raise HarnessTimeout(error.what, deadline=error.deadline, last=error.last) from error
+        dc.recorder.record("power", "harness", server=self.server, action="cut")
         told = {"kept": loss.kept, "unflushed": loss.unflushed, "lost": loss.lost, "torn": loss.torn}
         dc.recorder.record("note", "disk", server=self.server, disk=self.disk, **told)
         if not loss.lost + loss.torn:

@@ -62,17 +62,18 @@ def versions(dc: DataCenter) -> Mapping[str, Mapping[str, str]]:
 
 
 def others(found: Mapping[str, Mapping[str, str]], wanted: Mapping[str, str]) -> tuple[str, ...]:
-    """Return "server component version, not WANTED…" for every version that does not begin as `wanted` says.
+    """Return "server component version, not WANTED…" for every version that does not begin as `wanted` says: "6.1" is
+    6.1 and any 6.1.x, and not 6.12.
 
     Raises AssertionError if there is no server, or nothing is wanted: this would prove nothing.
     """
     assert found, "no servers"
     assert wanted, "no versions are wanted"
     return tuple(
-        f"{server} {component} {components.get(component, '(none)')}, not {beginning}*"
+        f"{server} {component} {components.get(component, '(none)')}, not {beginning.rstrip('.')}.*"
         for server, components in sorted(found.items())
         for component, beginning in wanted.items()
-        if not components.get(component, "").startswith(beginning)
+        if not f"{components.get(component, '')}.".startswith(f"{beginning.rstrip('.')}.")
     )
 
 

@@ -15,6 +15,8 @@ BOOTSTRAP_SECONDS: Final = 1800.0
 def bootstrap(root: Path, suite: str, packages: Iterable[str], *, variant: str, mirror: str | None, log: Path) -> None:
     """Make a Debian in the folder `root`, in mount and process namespaces: killed at any moment, it leaves only files.
 
+    The variant `extract` installs nothing, and leaves the archives of the packages where apt has put them.
+
     Raises CommandError, WaitTimeout.
     """
     options = [
@@ -24,6 +26,7 @@ def bootstrap(root: Path, suite: str, packages: Iterable[str], *, variant: str, 
         "--dpkgopt=path-exclude=/usr/share/doc/*",
         "--dpkgopt=path-exclude=/usr/share/man/*",
         "--dpkgopt=path-exclude=/usr/share/locale/*",
+        *(["--skip=cleanup"] if variant == "extract" else []),
     ]
     run_logged(
         [

@@ -83,12 +83,13 @@ def apply(build: Build, *, only: Callable[[Resource], bool] = lambda _: True) ->
         sorter.done(*ready)
 
 
-def start_bird(bird: Bird, *, recover: bool = False) -> None:
+def start_bird(bird: Bird, *, recover: bool = False, usr: Path | None = None) -> None:
     """Start a router's BIRD; returns when it has read its configuration and listens on its control socket.
 
-    To `recover` is to go on with the routes that the kernel still has (RFC 4724, 4.1).
+    To `recover` is to go on with the routes that the kernel still has (RFC 4724, 4.1). `usr` is a folder that it has in
+    the place of this host's /usr: with another BIRD, and the libraries of that.
     """
-    _start_birds([bird], timeout=_BIRD_SECONDS, recover=recover)
+    _start_birds([bird], timeout=_BIRD_SECONDS, recover=recover, usr=usr)
 
 
 @contextmanager
@@ -117,7 +118,7 @@ def _birds(birds: Sequence[Bird], _build: Build) -> None:
         list(pool.map(start, (birds[first::_BIRD_WORKERS] for first in range(_BIRD_WORKERS))))
 
 
-def _start_birds(birds: Sequence[Bird], *, timeout: float, recover: bool = False) -> None:
+def _start_birds(birds: Sequence[Bird], *, timeout: float, recover: bool = False, usr: Path | None = None) -> None:
     """Start BIRDs from a thread that goes from namespace to namespace, which costs less than a command that does."""
     by_netns = {bird.netns: bird for bird in birds}
 
@@ -125,9 +126,18 @@ def _start_birds(birds: Sequence[Bird], *, timeout: float, recover: bool = False
         bird = by_netns[netns]
         Path(bird.control).unlink(missing_ok=True)
         command = ["bird", *(["-R"] if recover else []), "-c", bird.config_path, "-s", bird.control]
-        run(command, timeout=timeout, where=bird.router)
+        run([*(_with_usr(usr) if usr else ()), *command], timeout=timeout, where=bird.router)
 
     namespaces.inside_each(by_netns, start)
+
+
+def _with_usr(usr: Path) -> tuple[str, ...]:
+    """Return what runs a command with a folder in the place of /usr, which on every host of today has all programs.
+
+    A slave mount namespace goes along when others unmount: one of its own would keep their network namespaces alive.
+    """
+    script = 'mount --bind "$0" /usr && exec "$@"'
+    return "unshare", "--mount", "--propagation", "slave", "--", "sh", "-c", script, str(usr)
 
 
 def _libvirtd(daemons: Sequence[Libvirtd], build: Build) -> None:

@@ -55,6 +55,8 @@ _BUILD_SECONDS = 1800.0
 
 RELEASE_FILE: Final = "usr/lib/vdc/release.json"
 """What a guest says of itself: the release, what it is built on, and the exact version of each component."""
+LISTS: Final = "usr/lib/vdc/files"
+"""Where lists are of the files of components that were unpacked, and not installed."""
 CONTAINERS: Final = "usr/lib/vdc/images"
 """Where a guest has its container images, as OCI archives."""
 
@@ -163,6 +165,9 @@ def _bring(
     """Add what is of no package, and what the guest says of itself; return the exact version of each component."""
     for artifact in brought:
         artifacts.install(artifact, root)
+        if artifact.versions:
+            packages = {**packages, **artifact.versions}
+            _list(artifact, root)
     components = versions(release, packages)
     containers = root / CONTAINERS
     containers.mkdir(parents=True, exist_ok=True)  # a release may bring further ones
@@ -173,6 +178,14 @@ def _bring(
     said = {"name": release.name, "os": release.os, "components": components}
     (root / RELEASE_FILE).write_text(json.dumps(said, indent=1) + "\n")
     return components
+
+
+def _list(artifact: Artifact, root: Path) -> None:
+    """Write down which files are of packages that are unpacked, as dpkg does of those that are installed."""
+    names = run(["tar", "-t", "-f", str(artifact.path)], timeout=60).stdout.splitlines()
+    place = root / LISTS / f"{artifact.component}.list"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("".join(f"{name.removeprefix('.')}\n" for name in names if not name.endswith("/")))
 
 
 def versions(release: Release, packages: Mapping[str, str]) -> Mapping[str, str]:

@@ -264,6 +264,18 @@ class Connection:
             link = _device(self.raw.lookupByName(name), "interface", tap).find("link")
             return link is None or link.get("state") == "up"
 
+    def plug(self, name: str, xml: str) -> None:
+        """Plug a device into a running guest; it is not there when the domain is started afresh."""
+        with _reporting(f"domain:{name}"):
+            self.raw.lookupByName(name).attachDeviceFlags(xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+    def disk_file(self, name: str, target: str) -> str | None:
+        """Return the file that a disk of a domain is, or None: it has no such disk now."""
+        with _reporting(f"domain:{name}"):
+            document = _document(self.raw.lookupByName(name))
+        source = document.find(f"devices/disk/target[@dev='{target}']/../source")
+        return None if source is None else source.get("file")
+
     def unplug(self, name: str, target: str) -> None:
         """Pull a disk out of a running guest; it is there again when the domain is started afresh."""
         with _reporting(f"domain:{name}"):

@@ -24,6 +24,7 @@ _LIMITS: Final[Mapping[str, str]] = {
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
     "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
 }
 
 _EXPECTED: Final[Mapping[str, str]] = {

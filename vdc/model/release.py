@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Final, Literal
 
 Minor = tuple[int, int]
@@ -18,7 +20,16 @@ SUPPORTED_KUBERNETES: Final[tuple[Minor, Minor]] = ((1, 20), (1, 35))
 BUILD_RECIPE: Final = 1
 """Raise when the same source is built in another way."""
 
+UNPACK_RECIPE: Final = 1
+"""Raise when packages of another suite are unpacked in another way."""
+
 Os = Literal["debian-12", "debian-13"]
+
+SUITES: Final[Mapping[Os, str]] = MappingProxyType({"debian-12": "bookworm", "debian-13": "trixie"})
+"""The suite of Debian that each is."""
+
+ROUTING: Final = "bird"
+"""The component that routers have, too: a release of nothing else is one of routers, and has no image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +72,31 @@ class DebianSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unpacked:
+    """Debian packages of a suite that are not installed, but unpacked: their files, and no script of theirs is run."""
+
+    packages: tuple[str, ...]
+    suite: str
+
+    @property
+    def digest(self) -> str:
+        """A SHA-256 of the recipe, in hex: what is unpacked is known by this."""
+        recipe = json.dumps({**asdict(self), "recipe": UNPACK_RECIPE}, sort_keys=True)
+        return hashlib.sha256(recipe.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
     """A component: of Debian `packages`, of `files`, or built from `source`.
 
-    `version` is what it begins with, "1.6" for any 1.6.x, and empty where any will do.
+    `version` is what it begins with, "1.6" for any 1.6.x, and empty where any will do. `suite` is that of the packages
+    where it is not the release's own.
     """
 
     name: str
     version: str = ""
     packages: tuple[str, ...] = ()
+    suite: str | None = None
     files: tuple[ReleaseFile, ...] = ()
     source: DebianSource | None = None
 
@@ -79,7 +106,7 @@ class Component:
         if self.source is not None:
             return f"built from Debian {self.source.suite}'s source of {self.source.package}"
         if self.packages:
-            return f"Debian: {', '.join(self.packages)}"
+            return f"Debian{f' {self.suite}' if self.suite else ''}: {', '.join(self.packages)}"
         return "files of this host" if any(file.path for file in self.files) else "fetched"
 
 
@@ -94,8 +121,24 @@ class Release:
 
     @property
     def only_packages(self) -> bool:
-        """Whether all of it is of Debian packages."""
-        return all(each.packages for each in self.components)
+        """Whether all of it is of Debian packages that are installed."""
+        return all(each.packages and self.unpacked(each) is None for each in self.components)
+
+    @property
+    def of_routers(self) -> bool:
+        """Whether it says what routers run, and nothing of servers."""
+        return {each.name for each in self.components} == {ROUTING}
+
+    def unpacked(self, component: Component) -> Unpacked | None:
+        """Return which packages of a component are unpacked beside what is installed, or None.
+
+        They are those of another suite than the release's own, and what routers run: they have no disk of their own.
+        """
+        own = SUITES[self.os]
+        suite = component.suite or own
+        if not component.packages or (suite == own and not self.of_routers):
+            return None
+        return Unpacked(packages=component.packages, suite=suite)
 
     @property
     def kubernetes(self) -> str | None:

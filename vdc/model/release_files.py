@@ -90,8 +90,10 @@ def _component_wrong(name: str, spec: ComponentSpec) -> _Wrong:
     if sum(given) != 1:
         yield path, f"expected exactly one of {', '.join(f'`{source}`' for source in _SOURCES)}"
     yield from _version_wrong(name, spec, path)
-    if spec.suite is not None and spec.debian_source is None:
-        yield (*path, "suite"), "has a meaning only beside `debian-source`"
+    if spec.suite is not None and spec.debian_source is None and not spec.debian:
+        yield (*path, "suite"), "has a meaning only beside `debian` and `debian-source`"
+    if spec.suite not in {None, "bookworm"} and spec.debian_source is not None:
+        yield (*path, "suite"), f"{spec.suite} has no source of {spec.debian_source} that can be built; bookworm has"
     for file, each in spec.tree.files.items() if spec.tree is not None else ():
         if each.sha256 is None and each.sha512 is None:
             yield (*path, "tree", "files", file), "expected `sha256` or `sha512`: what is fetched must be known"
@@ -133,6 +135,7 @@ def _component(name: str, spec: ComponentSpec, release: Path) -> Component:
         name=name,
         version=version,
         packages=spec.debian,
+        suite=spec.suite if spec.debian else None,
         files=(*local, *(_of_tree(spec.tree, version) if spec.tree is not None else ())),
         source=None
         if spec.debian_source is None

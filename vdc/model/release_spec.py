@@ -62,8 +62,8 @@ class ComponentSpec(Section):
     """Debian packages."""
     debian_source: Annotated[Literal["kubernetes"] | None, Field(alias="debian-source")] = None
     """A Debian source package that is built on the spot."""
-    suite: Literal["bookworm"] | None = None
-    """Of `debian-source`: the suite that has it."""
+    suite: Literal["bookworm", "trixie"] | None = None
+    """The suite that has the source of `debian-source`, or the packages of `debian` where `os` has others."""
     tree: TreeSpec | None = None
     """A release tree of a web server."""
     files: Mapping[FileName, LocalFileSpec] = Field(default_factory=dict)

@@ -46,8 +46,8 @@ def catalogue() -> Mapping[str, Release]:
 
 
 def names() -> tuple[str, ...]:
-    """Return everything that a topology may have as its release."""
-    return (*catalogue(), STOCK)
+    """Return everything that a topology may have as its release: what has an image."""
+    return (*(name for name, each in catalogue().items() if not each.of_routers), STOCK)
 
 
 def release(name: str) -> Release:

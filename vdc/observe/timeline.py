@@ -148,6 +148,15 @@ class _Reader:
         if phase in {"healed", "failed"}:
             self._end(event, "fault", name, "ok" if phase == "healed" else "bad", self._open[key].text)
 
+    def rolling(self, event: Event) -> None:
+        """A node has its turn in a queue: it is a step, which may be held up."""
+        name, phase = f"turn of {event.data['name']}", event.data["phase"]
+        if phase == "start":
+            self._begin(event, "step", name)
+        else:
+            state = {"back": "ok", "failed": "bad"}.get(phase, "")
+            self._end(event, "step", name, state, f"{phase} {event.data['reason']}".strip())
+
     def power(self, event: Event) -> None:
         """A device's power changes."""
         self._instant(event, "power", event.data["action"], source=event.data["server"])
@@ -230,6 +239,7 @@ _READERS: Final[Mapping[str, Callable[[_Reader, Event], None]]] = MappingProxyTy
         "scenario": _Reader.scenario,
         "step": _Reader.step,
         "fault": _Reader.fault,
+        "rolling": _Reader.rolling,
         "power": _Reader.power,
         "gap": _Reader.gap,
         "session": _Reader.session,

@@ -342,7 +342,9 @@ def _digest(image: Image) -> str:
 
 def _identity(component: Component) -> tuple[object, ...]:
     files = [file.identity for file in component.files]
-    return component.name, component.version, files, component.source.digest if component.source is not None else None
+    source = component.source.digest if component.source is not None else None
+    suite = () if component.suite is None else (component.suite, *component.packages)
+    return component.name, component.version, files, source, *suite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -385,7 +387,8 @@ _KUBERNETES_SIZE: Final = 6 * 1024**3
 def image_of(release: Release) -> Image:
     """Return the image of a release."""
     base = _BASES[release.os]
-    packages = {*_PACKAGES, *(package for each in release.components for package in each.packages)}
+    installed = (each for each in release.components if release.unpacked(each) is None)
+    packages = {*_PACKAGES, *(package for each in installed for package in each.packages)}
     image = Image(
         name=release.name,
         suite=base.suite,

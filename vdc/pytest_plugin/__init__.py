@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vdc.observe.service import Prober
     from vdc.pytest_plugin.seeding import Picker
     from vdc.pytest_plugin.session import Session
+    from vdc.upgrade.trial import Upgrades
 
 SUITES = ("standard", "reboot", "fault", "upgrade")
 """The markers of suites, in the order in which they run: an upgrade leaves another release behind."""
@@ -36,6 +37,8 @@ _MARKERS = (
     "upgrade: a release replaces another",
     "releases(*names): releases that a scenario needs besides the topology's",
     "bare: for a fabric without servers",
+    "graceful: for a fabric whose routers restart gracefully",
+    "upgrades(path, variant): the row of the paths that a scenario tries, and how",
     "nightly: takes longer than a verdict before a merge may; runs with --nightly or --dc",
     "quarantine(issue, until): a scenario that may fail until a day, YYYY-MM-DD, for an issue, told by its URL",
     "console_may_say(*rules): rules for consoles that a scenario breaks on purpose",
@@ -63,6 +66,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--keep", action="store_true", help="with --topology: leave it running at the end")
     group.addoption("--nightly", action="store_true", help="with --topology: run those marked `nightly`, too")
     group.addoption("--no-checkpoint", action="store_true", help="with --topology: do everything from cold")
+    old_help = "with --topology: deploy by the code of then, in a git ref or a folder, and go on with today's"
+    group.addoption("--old", metavar="REF|DIR", help=old_help)
     group.addoption("--deployer", metavar="NAME", help="what deploys the cluster (default: what the topology says)")
     group.addoption("--seed", metavar="N", type=int, help="what all draws of scenarios begin with (default: a new one)")
     hold_help = "stand still after a failure, so that somebody can look inside: 30m, 1h"
@@ -110,8 +115,10 @@ def pytest_configure(config: pytest.Config) -> None:
     report = Worker(config) if worker_of(config) else Report(config)
     config.pluginmanager.register(report, "vdc-report")
     if not workers:
+        from vdc.pytest_plugin.attempts import Attempts
         from vdc.pytest_plugin.verdicts import Verdicts
 
+        config.pluginmanager.register(Attempts(), "vdc-attempts")
         config.pluginmanager.register(Verdicts(config), "vdc-verdicts")
     if workers and isinstance(report, Report):
         config.pluginmanager.register(Controller(config, report), "vdc-controller")
@@ -243,6 +250,12 @@ def inject(dc: DataCenter, request: pytest.FixtureRequest) -> Inject:
 
 
 @pytest.fixture
+def upgrades(vdc_session: Session) -> Upgrades:
+    """What scenarios of upgrades must know of paths and releases, besides the data centre."""
+    return vdc_session.upgrades
+
+
+@pytest.fixture
 def vdc_turn(request: pytest.FixtureRequest) -> int:
     """Which of its repetitions this is, from 1; not for tests."""
     turn: int = request.param
@@ -277,6 +290,7 @@ __all__ = [
     "pick",
     "probe",
     "suite_of",
+    "upgrades",
     "uses_dc",
     "vdc_session",
     "vdc_turn",

@@ -34,6 +34,7 @@ class Options:
     `sets` are `name=value` for the variables of the topology file.
     `deploys` is whether any test asks for a cluster, `left_out` are tests that ask for another one, with the reason of
     each, `releases` are images that tests need besides the topology's,
+    `old` is what the data centre is deployed by, instead of today's code: a git ref or a folder,
     `worker` is the name that pytest-xdist gave this process, `seed` is what all draws begin with, and `started` is when
     all began, in seconds of the monotonic clock.
     """
@@ -48,6 +49,7 @@ class Options:
     deploys: bool = True
     left_out: Mapping[str, str] = field(default_factory=dict)
     releases: tuple[str, ...] = ()
+    old: str | None = None
     worker: str = ""
     seed: int = 0
     started: float = field(default_factory=time.monotonic)
@@ -76,6 +78,7 @@ def options(config: pytest.Config, items: Iterable[pytest.Item] = ()) -> Options
         releases=tuple(
             sorted({name for test in tests for mark in test.iter_markers("releases") for name in mark.args})
         ),
+        old=config.getoption("--old"),
         worker=worker_of(config),
         seed=seed_of(config),
         started=started(config),

@@ -12,14 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from vdc.errors import VdcError
 from vdc.pytest_plugin import suite_of, uses_dc
+from vdc.pytest_plugin.attempts import compared, tries_of
 from vdc.pytest_plugin.options import options, worker_of
 from vdc.pytest_plugin.probing import EVENT, FIGURES
 from vdc.report import EventOutage, RunResult, ScenarioResult, merged, render_screen, render_summary
 from vdc.report.annotations import render_annotations
 from vdc.report.junit import with_properties
 from vdc.report.result import STARVED, Result
-from vdc.report.stored import REPORT, save
+from vdc.report.stored import REPORT, save, steps_in
+from vdc.settings import Settings
 
 VERDICT, NOTE = "verdict", "note"
 """The names of the properties of a test that tell its verdict, and what one must know of that."""
@@ -31,6 +34,7 @@ RERUN = "rerun"
 """The outcome, for pytest, of reports of an attempt that proves nothing: another one follows."""
 
 _WIDTH = 80
+_CUT_OFF = "cut off"
 _MESSAGE_CHARACTERS = 4000
 
 
@@ -82,7 +86,7 @@ class Report:
         """Write the summary; a run that did not pass does not end with pytest's status for success."""
         if not self._scenarios or self._config.getoption("collectonly"):
             return
-        self._result = result = self._sum()
+        self._result = result = self._compared(self._sum())
         if not result.passed and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         only_scenarios = self._failed <= self._scenarios.keys()
@@ -91,6 +95,14 @@ class Report:
         self._chosen.run_directory.mkdir(parents=True, exist_ok=True)
         (self._chosen.run_directory / "summary.md").write_text(render_summary(result), encoding="utf-8")
         self._write_report(result)
+
+    def _compared(self, result: RunResult) -> RunResult:
+        """Return the result with what its steps usually take; what was tried of upgrades is recorded."""
+        try:
+            return compared(result, Settings.from_environment())
+        except (VdcError, OSError) as error:
+            tell(self._config, f"what was tried of upgrades could not be recorded: {error}")
+            return result
 
     def _write_report(self, result: RunResult) -> None:
         """Add properties to JUnit's file, which pytest has written by now; write the page and what it is made of."""
@@ -124,6 +136,8 @@ class Report:
 
     def _note(self, report: pytest.TestReport) -> None:
         known = self._outcomes.get(report.nodeid)
+        if known is not None and known.message == _CUT_OFF and report.when == "call":
+            known = None
         result = ScenarioResult(
             test=report.nodeid,
             suite="",
@@ -136,7 +150,11 @@ class Report:
             location=_location(report),
             note=str(dict(report.user_properties).get(NOTE, "")),
             bundle=str(dict(report.user_properties).get(BUNDLE, "")),
+            tries=tries_of(report),
         )
+        if report.when == "setup" and report.passed:
+            # unless its call is told, too: a scenario that was interrupted has not passed
+            result = replace(result, outcome=Result.ERROR, message=_CUT_OFF)
         # What went wrong once stays so: a good teardown does not undo a bad call, nor does a bad one hide it.
         if known is not None and known.outcome in {Result.FAILED, Result.ERROR} and report.failed:
             message = "\n".join(filter(None, (known.message, result.message)))
@@ -151,8 +169,10 @@ class Report:
         )
         result = merged(self._sessions or [unknown])
         missed = ScenarioResult(test="", suite="", outcome=Result.ERROR, duration=0.0, message="not run")
+        steps = steps_in(self._chosen.run_directory)
         scenarios = tuple(
-            replace(self._outcomes.get(test, missed), test=test, suite=suite) for test, suite in self._scenarios.items()
+            replace(self._outcomes.get(test, missed), test=test, suite=suite, steps=steps.get(test, {}))
+            for test, suite in self._scenarios.items()
         )
         total = time.monotonic() - self._chosen.started
         return replace(result, scenarios=scenarios, durations={**result.durations, "total": total})

@@ -21,7 +21,8 @@ from vdc.datacenter import checkpoint, fork, lifecycle
 from vdc.datacenter.api import DataCenter, Machine
 from vdc.datacenter.checkpoint import Checkpoint
 from vdc.datacenter.live import HISTORY, LiveDataCenter
-from vdc.errors import DirtyError, InputError, VdcError
+from vdc.datacenter.ownership import tie
+from vdc.errors import CommandError, DirtyError, InputError, VdcError
 from vdc.evidence.known import redacted
 from vdc.faults.lease import heal_orphans
 from vdc.faults.leftovers import expect_nothing_left
@@ -35,9 +36,11 @@ from vdc.observe.inside import Inside
 from vdc.observe.logs import Logs
 from vdc.plan.plan import Plan
 from vdc.plan.timers import described
+from vdc.pytest_plugin import old as definition
 from vdc.pytest_plugin.artifacts import collect
 from vdc.pytest_plugin.life import Fork, Lifecycle
 from vdc.pytest_plugin.options import Options, instance_name
+from vdc.pytest_plugin.upgrading import LiveUpgrades
 from vdc.pytest_plugin.vigil import Vigil, witnessed
 from vdc.report import FIRST_SCENARIO, FROM_CHECKPOINT, FROM_NOTHING, STANDARD_SUITE, RunResult
 from vdc.settings import Settings
@@ -96,6 +99,11 @@ class Session:
     def run_directory(self) -> Path:
         """Where the report goes."""
         return self._options.run_directory
+
+    @property
+    def upgrades(self) -> LiveUpgrades:
+        """What scenarios of upgrades must know besides the data centre."""
+        return LiveUpgrades(self._settings, self._deployer)
 
     @property
     def goes(self) -> bool:
@@ -248,14 +256,16 @@ class Session:
             boot=None if chosen.checkpoint else "cold",
         )
         # a fabric alone is as soon built as restored, and not every guest can be frozen
-        if chosen.checkpoint and topology.servers and not checkpoint.unfreezable(topology):
+        if chosen.checkpoint and topology.servers and not chosen.old and not checkpoint.unfreezable(topology):
             self._place = deployed.place(plan, chosen.deployer if chosen.deploys else None, self._settings)
         self._durations["prepare"] = time.monotonic() - chosen.started
         return plan
 
-    def _start(self, plan: Plan) -> LiveDataCenter:
+    def _start(self, plan: Plan) -> DataCenter:
         if self._ours:  # else it is somebody else's, or what a crash left
             self._clear(plan.instance)
+        if self._options.old is not None:
+            return self._build_old(plan, self._options.old)
         build, wake = partial(self._build, plan), partial(self._wake, plan.instance)
         if self._place is None:
             return build()
@@ -270,6 +280,33 @@ class Session:
             with self._timed("deploy"):
                 self._deployer().deploy(dc, retain=True)
             self._slowest(FROM_NOTHING, start)
+        return dc
+
+    def _build_old(self, plan: Plan, old: str) -> DataCenter:
+        """Have the code of then bring it up and deploy it, and attach to that."""
+        chosen = self._options
+        assert chosen.topology is not None
+        tree = definition.checkout(old, self._settings)
+        if plan.instance in self._life.instances(self._settings):
+            raise DirtyError(
+                f"{plan.instance} is there, or what is left of it", hint=f"vdc down {plan.instance}, or another --name"
+            )
+        try:
+            definition.deploy(
+                tree,
+                chosen.topology,
+                plan.instance,
+                sets=chosen.sets,
+                deploys=chosen.deploys,
+                steps=self._steps,
+                log=self.run_directory / "old.log",
+            )
+        except CommandError as error:  # the code of then takes down what it cannot finish; nothing here is ours
+            raise DirtyError(f"{plan.instance}: the definition of then failed: {error.message}") from error
+        self._ours = True
+        dc = self._life.attach(plan.instance, self._settings, self._steps)
+        if not chosen.keep:
+            tie(dc.run_directory)
         return dc
 
     def _wake(self, name: str, found: Checkpoint) -> LiveDataCenter:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
+
+from vdc.history import Event
 
 Versions = Mapping[str, Mapping[str, str]]
 """Server to component ("os", "kernel", "bird", "etcd", "kubernetes", …) to version."""
@@ -82,7 +84,8 @@ class ScenarioResult:
     """One scenario: `test` is pytest's id, `duration` that of its body, `outages` the longest that were
     measured, `events` those of each event, `message` why it did not pass, `location` the line that failed, as
     `FILE:LINE`. `note` is what a reader of the outcome must know: that it is of a rerun, of a quarantine. `bundle` is
-    where the evidence of its failure is, from the run's directory.
+    where the evidence of its failure is, from the run's directory. `tries` are the paths of upgrades that it tries,
+    each with its variant, as `PATH/VARIANT`; `steps` are what each step took, `usual` what it did the nights before.
     """
 
     test: str
@@ -95,6 +98,9 @@ class ScenarioResult:
     location: str = ""
     note: str = ""
     bundle: str = ""
+    tries: tuple[str, ...] = ()
+    steps: Mapping[str, float] = field(default_factory=dict)
+    usual: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def good(self) -> bool:
@@ -187,6 +193,30 @@ def merged(runs: Sequence[RunResult]) -> RunResult:
         versions_after={server: has for run in runs for server, has in run.versions_after.items()},
         deselected={test: why for run in runs for test, why in run.deselected.items()},
     )
+
+
+def steps_of(events: Iterable[Event]) -> Mapping[str, Mapping[str, float]]:
+    """Return what each step took while a scenario ran, by the id of its test: of its last attempt, in the step's order.
+
+    Steps of the same name are added up. One that did not end is not among them.
+    """
+    found: dict[str, dict[str, float]] = {}
+    test, began = "", dict[str, float]()
+    for event in events:
+        starts = event.data.get("phase") == "start"
+        if event.kind == "scenario":
+            test = str(event.data["test"]) if starts else ""
+            began.clear()
+            if starts:
+                found[test] = {}
+        elif event.kind == "step" and test:
+            name = str(event.data["name"])
+            if starts:
+                began[name] = event.time
+                found[test].setdefault(name, 0.0)
+            elif name in began:
+                found[test][name] += event.time - began.pop(name)
+    return {each: {name: seconds for name, seconds in steps.items() if seconds} for each, steps in found.items()}
 
 
 def title_of(test: str) -> str:

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from vdc.errors import InputError
-from vdc.history import Event, read
+from vdc.history import Event, events_in, read
 from vdc.report.html import Track, devices_of, render_html, tell
-from vdc.report.result import EventOutage, Result, RunResult, ScenarioResult
+from vdc.report.result import EventOutage, Result, RunResult, ScenarioResult, steps_of
 
 RESULT, REPORT = "report.json", "report.html"
 """Files of a run's directory beside `summary.md`: the result as data, and the page that is made of it."""
 
 _HISTORY: Final = "history.jsonl"
+_OF_STEPS: Final = ('"kind":"step"', '"kind":"scenario"')
 
 
 def save(run: RunResult, directory: Path) -> None:
@@ -41,6 +42,16 @@ def load(directory: Path) -> RunResult:
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is not the result of a run: {error}") from error
+
+
+def steps_in(directory: Path) -> Mapping[str, Mapping[str, float]]:
+    """Return what each step of each scenario took, by the id of the test, as the histories in a run's directory say."""
+    found: dict[str, Mapping[str, float]] = {}
+    for path in sorted(directory.glob(f"*{_HISTORY}")):
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            # most lines are samples of probes, and are not worth reading
+            found |= steps_of(events_in(line for line in lines if any(mark in line for mark in _OF_STEPS)))
+    return found
 
 
 def tracks(directory: Path, picture: str) -> tuple[Track, ...]:
@@ -70,6 +81,7 @@ def _scenario(raw: Mapping[str, Any]) -> ScenarioResult:
             **_known(ScenarioResult, raw),
             "outcome": Result(raw["outcome"]),
             "events": tuple(EventOutage(**_known(EventOutage, each)) for each in raw["events"]),
+            "tries": tuple(raw.get("tries", ())),
         }
     )
 

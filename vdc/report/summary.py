@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from vdc.report.result import Result, RunResult, ScenarioResult, shown_outages, title_of, version_changes
+from vdc.upgrade.attempts import SLOWER, is_slower
 
 _MARKS = {
     Result.PASSED: "✅",
@@ -17,11 +18,12 @@ _MARKS = {
 _ESCAPED = {"|": "\\|", "`": "\\`", "&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _NOTHING = "-"
 _MESSAGE = 2000  # characters
+_LONGER = 1.0  # seconds of a step that the summary shows; the page shows all
 
 
 def render_summary(run: RunResult) -> str:
     """Return the summary: the verdict first, then scenarios with notes, what was left out, outages, failures, versions,
-    durations, timers, the host.
+    durations, steps of upgrades, timers, the host.
     """
     parts = [
         f"# {'✅' if run.passed else '❔' if run.inconclusive else '❌'} {run.verdict}\n",
@@ -35,6 +37,7 @@ def render_summary(run: RunResult) -> str:
         "## Durations\n",
         _table(("phase", "duration", "target"), _phases(run)),
         *(["Targets are for 2 cores without KVM.\n"] if run.targets else []),
+        *_steps(run),
         *_timers(run),
         "## Host\n",
         _table(("host", "accelerator", "slowness"), [(_cell(run.host), run.accelerator, f"{run.slowness:.2f}")]),
@@ -82,6 +85,35 @@ def _phases(run: RunResult) -> Iterator[tuple[str, ...]]:
             yield name, _seconds(seconds), _NOTHING
         else:
             yield name, _seconds(seconds), f"≤ {target:g} s" + (", missed" if seconds > target else "")
+
+
+def _steps(run: RunResult) -> Iterator[str]:
+    """Yield what each longer step of an upgrade took, beside the median of the nights before, and each slower one."""
+    tried = [
+        (scenario, step, seconds, scenario.usual.get(step))
+        for scenario in run.scenarios
+        if scenario.tries
+        for step, seconds in scenario.steps.items()
+    ]
+    slower = sum(usual is not None and is_slower(seconds, usual) for _, _, seconds, usual in tried)
+    if not tried:
+        return
+    yield "## Steps of upgrades\n"
+    yield f"{slower} of {len(tried)} steps took more than {SLOWER - 1:.0%} longer than the last nights' median.\n"
+    yield _table(
+        ("scenario", "step", "duration", "usually", ""),
+        (
+            (_cell(scenario.title), _cell(step), _seconds(seconds), *_usually(seconds, usual))
+            for scenario, step, seconds, usual in tried
+            if seconds >= _LONGER or (usual is not None and is_slower(seconds, usual))
+        ),
+    )
+
+
+def _usually(seconds: float, usual: float | None) -> tuple[str, str]:
+    if usual is None:
+        return _NOTHING, ""
+    return _seconds(usual), f"⚠️ {100 * (seconds / usual - 1):+.0f} %" if is_slower(seconds, usual) else ""
 
 
 def _with_cluster(run: RunResult) -> str:

@@ -6,6 +6,7 @@ from vdc.testing.devices import FakeClient, FakeMachine, FakeRouter
 from vdc.testing.kubernetes import FakeKubernetes
 from vdc.testing.lies import Lie
 from vdc.testing.probe import FakeProbe
+from vdc.testing.upgrades import FakeUpgrades
 
 __all__ = [
     "FakeClient",
@@ -15,5 +16,6 @@ __all__ = [
     "FakeMachine",
     "FakeProbe",
     "FakeRouter",
+    "FakeUpgrades",
     "Lie",
 ]

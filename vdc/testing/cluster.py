@@ -18,6 +18,7 @@ class FakeCluster:
         self._dc = dc
         self._world = dc.world
         self._leader = next(iter(self.members))
+        self._replaced: set[str] = set()
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -37,6 +38,10 @@ class FakeCluster:
             for name in self.members
         )
 
+    def cluster_version(self) -> str:
+        """Return the version that all members speak."""
+        return self._world.installed.cluster_version()
+
     def write(self, key: str, value: str, *, via: str | None = None) -> None:
         """Keep a value; raises ClusterError if the member does not serve."""
         self._expect_serving(via)
@@ -51,6 +56,8 @@ class FakeCluster:
         self._expect_serving(via)
         if Lie.STALE_READS in self._world.lies and via == self.members[-1]:
             return {}
+        if Lie.REPLACEMENT_EMPTY in self._world.lies and via in self._replaced:
+            return {}
         return {key: value for key, value in self._world.data.items() if key.startswith(prefix)}
 
     def wait_serving(self, *, members: Sequence[str] | None = None) -> None:
@@ -62,6 +69,17 @@ class FakeCluster:
     def join(self, machine: Machine) -> None:
         """Do nothing: a fake member starts with its server. Raises WaitTimeout if that is down."""
         machine.run(["systemctl", "start", "etcd"])
+
+    def replace(self, name: str) -> None:
+        """Let another server of that name take the place of one; raises WaitTimeout if it does not serve."""
+        machine = self._dc.servers[name]
+        machine.power_off()
+        machine.renew()
+        machine.power_on()
+        self._world.strangers.discard(name)
+        self._replaced.add(name)
+        self._world.changed()
+        self.wait_serving(members=[name])
 
     def _expect_serving(self, via: str | None) -> None:
         serving = self._world.serving(self.members)

@@ -50,6 +50,8 @@ class FakePod:
             address=self.address,
             ready=self.ready,
             restarts=self.restarts,
+            app=self.labels.get("app", ""),
+            owner=self.owner[0],
             waiting="" if self.node else "no node is such as it must be",
         )
 

@@ -22,6 +22,7 @@ class FakeDataCenter:
         self._directory = run_directory
         self._recorder = Recorder(run_directory / "history.jsonl")
         self._steps = Steps(self._recorder)
+        self.world.journals.heard = lambda kind, source, data: self._recorder.record(kind, source, **data)
         self._dirty: str | None = None
         self._servers = {spec.name: FakeMachine(spec.name, self.world) for spec in topology.servers}
         self._routers = {spec.name: FakeRouter(spec.name, self.world) for spec in topology.routers}

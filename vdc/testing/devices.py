@@ -6,35 +6,21 @@ import time
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from subprocess import Popen  # noqa: TID251 - the type only; nothing is started
-from types import MappingProxyType
 from typing import IO
 
-from vdc.datacenter.api import Power, Routes, SessionState
+from vdc.datacenter.api import Power, Program, Routes, SessionState
 from vdc.errors import CommandError, WaitTimeout
 from vdc.model.announcing import Change
 from vdc.model.topology import Router as RouterSpec
 from vdc.model.topology import Server as ServerSpec
 from vdc.model.topology import Session
 from vdc.shell import Completed
+from vdc.testing.birds import program_of
 from vdc.testing.disks import FakeDisk
-from vdc.testing.lies import Lie
+from vdc.testing.installed import LOOK
 from vdc.testing.world import World, addresses_in
-
-VERSIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
-    {
-        "debian-12": {"os": "12", "kernel": "6.1.0", "bird": "2.0.12", "etcd": "3.4.23"},
-        "kubernetes-1.20": {
-            "os": "12",
-            "kernel": "6.1.0",
-            "bird": "2.0.12",
-            "etcd": "3.4.23",
-            "containerd": "1.6.20",
-            "kubernetes": "1.20.2",
-        },
-        "debian-13": {"os": "13", "kernel": "6.12.0", "bird": "2.17.1", "etcd": "3.5.16"},
-    }
-)
-"""What runs on a fake server of each release."""
+from vdc.upgrade.delivery import INSTALL, RESTART, UNITS
+from vdc.upgrade.reimage import RELEASE_FILE
 
 
 class FakeDevice:
@@ -136,6 +122,7 @@ class FakeRouter(FakeSpeaker):
 
     def kill_bird(self) -> None:
         """Say nothing any more."""
+        self._world.birds.kill(self.name)
         self._world.silence(self.name, silent=True)
 
     def freeze_bird(self) -> None:
@@ -144,7 +131,21 @@ class FakeRouter(FakeSpeaker):
 
     def start_bird(self) -> None:
         """Go on."""
+        self._world.birds.start(self.name)
         self._world.silence(self.name, silent=False)
+
+    def give_bird(self, release: str) -> None:
+        """Run another one from the next start on."""
+        self._world.birds.give(self.name, release)
+
+    def program(self) -> Program:
+        """Return which runs; raises CommandError, WaitTimeout if none answers."""
+        self.sessions()
+        return self._world.birds.program(self.name)
+
+    def program_of(self, release: str) -> Program:
+        """Return the one of a release."""
+        return program_of(release)
 
     def set_session(self, session: Session, *, up: bool) -> None:
         """Shut a session, or open it again."""
@@ -168,10 +169,35 @@ class FakeMachine(FakeSpeaker):
         """The release of its root disk."""
         return self._world.releases[self.name]
 
+    def _do(self, argv: tuple[str, ...], stdin: str) -> Completed:
+        if argv == ("cat", RELEASE_FILE):
+            return Completed(argv=argv, status=0, stdout=self._world.installed.said(self.name), stderr="")
+        if stdin.startswith((INSTALL, RESTART, UNITS)):
+            return self._upgrade(argv, stdin.splitlines()[0])
+        if stdin.startswith(LOOK):
+            disk = "=== disk\n/sys/block/vdd/serial\n" if self.name in self._world.inserted else ""
+            told = self._world.installed.look(self.name)
+            return Completed(argv=argv, status=0, stdout=f"{disk}{told}", stderr="")
+        return super()._do(argv, stdin)
+
+    def _upgrade(self, argv: tuple[str, ...], line: str) -> Completed:
+        """Do what the first line of a script of `vdc.upgrade.delivery` says."""
+        if line.startswith((RESTART, UNITS)):
+            component = line.rpartition(" ")[2]
+            told = self._world.installed.unit(self.name, component)
+            if line.startswith(RESTART):
+                self._world.installed.restart(self.name, component)
+            return Completed(argv=argv, status=0, stdout=told, stderr="")
+        release, *components = line.removeprefix(INSTALL).split()
+        if self._world.inserted.get(self.name) != release:
+            return Completed(argv=argv, status=75, stdout="the disk is not there yet", stderr="")
+        self._world.installed.install(self.name, release, components)
+        return Completed(argv=argv, status=0, stdout="", stderr="")
+
     def boot_id(self) -> str:
         """Return the boot ID; raises WaitTimeout if the server is down."""
         self.run(["cat", "/proc/sys/kernel/random/boot_id"])
-        return f"{self.name}-boot-{self._world.boots[self.name]}"
+        return self._world.boot_id(self.name)
 
     def wait_answering(self, *, unlike_boot: str | None = None) -> str:
         """Return the boot ID; raises WaitTimeout at once if it will never be another."""
@@ -180,16 +206,31 @@ class FakeMachine(FakeSpeaker):
             raise WaitTimeout(f"{self.name} to restart", deadline=0.0, last=f"boot ID is still {boot}")
         return boot
 
+    def power_on(self) -> None:
+        """Switch on."""
+        if self.power() is Power.OFF:
+            self._world.journals.act(self.name, "on")
+        super().power_on()
+
+    def power_off(self) -> None:
+        """Switch off."""
+        if self.power() is not Power.OFF:
+            self._world.journals.act(self.name, "off")
+        super().power_off()
+
     def shutdown(self) -> None:
         """Power itself off."""
+        self._world.journals.act(self.name, "shutdown")
         self._world.switch_off(self.name)
 
     def reset(self) -> None:
         """Restart."""
+        self._world.journals.act(self.name, "reset")
         self._world.restart(self.name)
 
     def reboot(self) -> None:
         """Restart."""
+        self._world.journals.act(self.name, "reboot")
         self._world.restart(self.name)
 
     def hold_reset(self) -> None:
@@ -202,6 +243,7 @@ class FakeMachine(FakeSpeaker):
 
     def crash(self) -> None:
         """Stop, with the power on."""
+        self._world.journals.act(self.name, "crash")
         self._world.crash(self.name)
 
     def lacks_steal(self) -> str | None:
@@ -226,6 +268,7 @@ class FakeMachine(FakeSpeaker):
 
     def send_nmi(self) -> None:
         """Stop, with the power on."""
+        self._world.journals.act(self.name, "NMI")
         self._world.crash(self.name)
 
     def disk(self, name: str) -> FakeDisk:
@@ -236,7 +279,22 @@ class FakeMachine(FakeSpeaker):
         """Change the release; raises CommandError if the server runs."""
         if self.power() is not Power.OFF:
             raise CommandError(self.name, ["reimage", release], 1, "the server runs")
+        self._world.smashed.discard(self.name)
+        self._world.journals.act(self.name, f"reimage {release}")
         self._world.releases[self.name] = release
+
+    def insert(self, release: str) -> None:
+        """Have the disk of a release."""
+        self._world.inserted[self.name] = release
+
+    def eject(self) -> None:
+        """Have none."""
+        self._world.inserted.pop(self.name, None)
+
+    def renew(self) -> None:
+        """Be another one; raises CommandError if the server runs."""
+        self.reimage(self.release)
+        self._world.strangers.add(self.name)
 
     def clock(self) -> float:
         """Return the time of this host, unless a fault has changed it; raises WaitTimeout if the server is down."""
@@ -244,8 +302,5 @@ class FakeMachine(FakeSpeaker):
         return time.time() + self._world.inside.ahead(self.name)
 
     def versions(self) -> Mapping[str, str]:
-        """Return what the release has."""
-        old, new = VERSIONS[self._world.topology.release], VERSIONS[self.release]
-        if Lie.UPGRADE_IGNORED in self._world.lies:
-            return old
-        return {**new, "kernel": old["kernel"]} if Lie.KERNEL_KEPT in self._world.lies else new
+        """Return what is installed."""
+        return self._world.installed.versions(self.name)

@@ -75,6 +75,7 @@ class FakeDisk:
     def cut_power(self, key: str, seed: int) -> Loss:
         """Switch the server off; one write is lost."""
         del key, seed
+        self._world.journals.cut(self._server)
         self._world.switch_off(self._server)
         return Loss(kept=1, unflushed=1, lost=1, torn=0)
 

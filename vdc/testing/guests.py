@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableSet, Set
 
 from vdc.cluster.kubernetes.api import Component
+from vdc.cluster.pki import Authority
 from vdc.faults.api_server import ALLOW, CUT, REFUSE
 from vdc.observe.nodes import PROXY_MODE
 from vdc.shell import Completed
@@ -22,12 +23,14 @@ class Guests:
         objects: Objects,
         stopped: Set[tuple[Component, str]],
         unreachable: MutableSet[str],
+        authority: Authority,
     ) -> None:
         self._world = world
         self._lies = world.lies
         self._objects = objects
         self._stopped = stopped
         self._unreachable = unreachable
+        self._authority = authority
         self._asked = 0
 
     @property
@@ -37,6 +40,7 @@ class Guests:
             "systemctl": self._systemctl,
             "kubectl": self._kubectl,
             "busybox": self._busybox,
+            "cat": self._cat,
             "nft": self._nft,
             "ss": self._ss,
         }
@@ -73,6 +77,11 @@ class Guests:
             return Completed(argv=argv, status=1, stdout="", stderr="wget: connection refused\n")
         mode = "userspace" if Lie.PROXY_OF_OTHER_MODE in self._lies else settings.proxy
         return Completed(argv=argv, status=0, stdout=mode, stderr="")
+
+    def _cat(self, server: str, argv: tuple[str, ...]) -> Completed:
+        """Show the certificate of a component, the only file there is."""
+        issued = self._authority.issue(server, addresses=[str(self._world.topology.server(server).node.ip)], names=[])
+        return Completed(argv=argv, status=0, stdout=issued.cert_pem, stderr="")
 
     def _nft(self, server: str, argv: tuple[str, ...]) -> Completed:
         """Refuse connections to the API server, or let them in again."""

@@ -8,8 +8,18 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from vdc.cluster.api import MemberState
-from vdc.cluster.kubernetes.api import RECORDED_SYSCTLS, Answer, Caller, Component, Manifest, NodeState, Pod
+from vdc.cluster.kubernetes.api import (
+    RECORDED_SYSCTLS,
+    Answer,
+    Caller,
+    Component,
+    DisruptionError,
+    Manifest,
+    NodeState,
+    Pod,
+)
 from vdc.cluster.kubernetes.trust import Trust
+from vdc.cluster.pki import Authority
 from vdc.datacenter.api import Machine
 from vdc.errors import ClusterError, InputError, WaitTimeout
 from vdc.faults.components import RUNNING_PODS
@@ -50,11 +60,18 @@ class FakeKubernetes(FakeCluster):
         self._stopped: set[tuple[Component, str]] = set()
         self._changed: dict[tuple[str, str], str] = {}
         self._unreachable: set[str] = set()
+        self._boots: dict[str, str] = {}
         self._proxied = 0
         self._since_loss = 0
         self._traffic = Traffic(dc, self._objects, self._controllers, self._stopped)
         self._shell = Shell(self._traffic)
-        dc.world.programs |= Guests(dc.world, self._objects, self._stopped, self._unreachable).programs
+        dc.world.programs |= Guests(
+            dc.world,
+            self._objects,
+            self._stopped,
+            self._unreachable,
+            Authority.load_or_create(dc.run_directory / "kubernetes" / "kubernetes"),
+        ).programs
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -117,9 +134,13 @@ class FakeKubernetes(FakeCluster):
         self._reconcile()
 
     def get(self, kind: str, name: str, *, namespace: str = "") -> Manifest:
-        """Return an object."""
+        """Return an object; of a node, with the boot that its kubelet last spoke of."""
         self._expect_api()
-        return self._objects.get(bare(kind), name, namespace)
+        found = self._objects.get(bare(kind), name, namespace)
+        if bare(kind) != "Node":
+            return found
+        self._boots[name] = self._boots.get(name, "") if name in self._world.down else self._world.boot_id(name)
+        return {**found, "status": {"nodeInfo": {"bootID": self._boots[name]}}}
 
     def list(self, kind: str, *, namespace: str = "", labels: Mapping[str, str] | None = None) -> tuple[Manifest, ...]:
         """Return objects; pods are not among them."""
@@ -144,6 +165,18 @@ class FakeKubernetes(FakeCluster):
             for pod in self._controllers.pods
             if namespace in {"", pod.namespace} and (labels or {}).items() <= pod.labels.items()
         )
+
+    def evict(self, pod: Pod) -> None:
+        """Remove a pod at once, unless a disruption budget does not allow it."""
+        self._expect_api()
+        for budget in () if Lie.BUDGET_IGNORED in self._world.lies else self._objects.of("PodDisruptionBudget"):
+            same = budget["metadata"]["namespace"] == pod.namespace
+            wanted = budget["spec"]["selector"]["matchLabels"].items()
+            alike = [each for each in self._controllers.pods if wanted <= each.labels.items() and each.ready]
+            if same and pod.uid in {each.uid for each in alike} and len(alike) <= budget["spec"]["minAvailable"]:
+                raise DisruptionError("it would violate the pod's disruption budget")
+        self._kill(pod.name)
+        self._reconcile()
 
     def run_in(self, pod: Pod, argv: Sequence[str], *, timeout: float = 30.0) -> str:
         """Run one of the commands that `vdc.observe.pods` has."""

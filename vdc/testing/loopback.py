@@ -32,12 +32,19 @@ _RANGE_ALL = b"\0"
 
 @dataclass(slots=True, kw_only=True)
 class Store:
-    """What all members hold, and how they behave. `loses` and `errors` are ways to lie or to fail."""
+    """What all members hold, and how they behave. `loses` and `errors` are ways to lie or to fail.
+
+    `cluster_version` is what all of them speak, `members` who they are: the URL of their peers to ID; `changes` is what
+    was done to that.
+    """
 
     pairs: dict[bytes, bytes] = field(default_factory=dict)
     leader: str = "1"
+    cluster_version: str = "3.4.0"
     loses: frozenset[bytes] = frozenset()
     errors: dict[str, str] = field(default_factory=dict)
+    members: dict[str, str] = field(default_factory=dict)
+    changes: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def put(self, question: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,6 +54,19 @@ class Store:
             if key not in self.loses:
                 self.pairs[key] = base64.b64decode(question["value"])
         return {"header": {"revision": "1"}}
+
+    def member(self, verb: str, question: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer `/v3/cluster/member/…`."""
+        with self.lock:
+            if verb == "add":
+                (url,) = question["peerURLs"]
+                self.members[url] = f"another {url}"
+                self.changes.append(f"add {url}")
+            if verb == "remove":
+                (url,) = [url for url, known in self.members.items() if known == question["ID"]]
+                del self.members[url]
+                self.changes.append(f"remove {url}")
+            return {"members": [{"ID": known, "peerURLs": [url]} for url, known in self.members.items()]}
 
     def range(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """Answer `/v3/kv/range`."""
@@ -119,6 +139,21 @@ class LoopbackMachine:
     def connections(self) -> int:
         """How many connections its member has taken since it started."""
         return self._member.connections if self._member is not None else 0
+
+    def power_off(self) -> None:
+        """Stop the member."""
+        self.stop()
+
+    def renew(self) -> None:
+        """Note that it is another server now."""
+        self.scripts.append("renewed")
+
+    def power_on(self) -> None:
+        """Do nothing: a script starts the member."""
+
+    def wait_answering(self) -> str:
+        """Return a boot ID."""
+        return "boot"
 
     def start(self) -> None:
         """Start the member, if it is not running."""
@@ -233,6 +268,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Gateway
 
+    def do_GET(self) -> None:
+        """Tell the version."""
+        self._send(200, {"etcdserver": "3.4.23", "etcdcluster": self.server.store.cluster_version})
+
     def do_POST(self) -> None:
         """Answer one call."""
         question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -244,6 +283,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, store.put(question))
         elif self.path == "/v3/kv/range":
             self._send(200, store.range(question))
+        elif self.path.startswith("/v3/cluster/member/"):
+            self._send(200, store.member(self.path.rpartition("/")[2], question))
         else:
             header = {"member_id": self.server.member_id}
             self._send(200, {"header": header, "version": "3.4.23", "leader": store.leader})

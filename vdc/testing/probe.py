@@ -31,13 +31,16 @@ class FakeProbe:
 
     def __init__(self, dc: FakeDataCenter) -> None:
         self._dc = dc
+        self._turns = 0
 
     @contextmanager
     def etcd(self, cluster: Cluster) -> Iterator[Watch]:
         """Sample before the body, after every change in it, and after it."""
-        sampler = _Sampler(cluster, self._dc.world.lies)
+        self._turns += 1
+        prefix = _PREFIX if self._turns == 1 else f"{_PREFIX}-{self._turns}"
+        sampler = _Sampler(cluster, self._dc.world.lies, prefix)
         observers = self._dc.world.observers
-        watch = Watch(prefix=_PREFIX, started=sampler.now)
+        watch = Watch(prefix=prefix, started=sampler.now)
         sampler.sample()
         observers.append(sampler.changed)
         try:
@@ -156,9 +159,10 @@ class _Sender:
 
 
 class _Sampler:
-    def __init__(self, cluster: Cluster, lies: frozenset[Lie]) -> None:
+    def __init__(self, cluster: Cluster, lies: frozenset[Lie], prefix: str) -> None:
         self._cluster = cluster
         self._lies = lies
+        self._prefix = prefix
         self.now = 0.0
         self._blind = False
         self._acknowledged: dict[str, str] = {}
@@ -168,9 +172,11 @@ class _Sampler:
         """Sample, after ten minutes without an answer, or without a look, if that is the lie."""
         if Lie.SLOW_FAILOVER in self._lies:
             for _ in range(_LONG_SECONDS):
-                key = f"{_PREFIX}/{len(self.operations)}"
+                key = f"{self._prefix}/{len(self.operations)}"
                 self._append("write", key, "unanswered", self._cluster.members[0], error="no answer")
                 self.now += 1.0
+        if Lie.OUTAGE_UNSAMPLED in self._lies:
+            self.now += _LONG_SECONDS
         if Lie.SAMPLES_STOP in self._lies:
             self._blind = True
             self.now += _LONG_SECONDS
@@ -185,13 +191,13 @@ class _Sampler:
 
     def final(self, member: str) -> Mapping[str, str]:
         """Return what a member holds in the end."""
-        held = dict(self._cluster.read_prefix(f"{_PREFIX}/", via=member))
+        held = dict(self._cluster.read_prefix(f"{self._prefix}/", via=member))
         if Lie.WRITE_LOST in self._lies and self._acknowledged:
             held.pop(list(self._acknowledged)[-1], None)
         return held
 
     def _write(self, member: str) -> None:
-        key = f"{_PREFIX}/{len(self.operations)}"
+        key = f"{self._prefix}/{len(self.operations)}"
         value = f"value of {key}"
         try:
             self._cluster.write(key, value, via=member)
@@ -202,7 +208,7 @@ class _Sampler:
             self._append("write", key, value, member)
 
     def _read(self, member: str) -> None:
-        key = next(reversed(self._acknowledged), f"{_PREFIX}/none")
+        key = next(reversed(self._acknowledged), f"{self._prefix}/none")
         try:
             self._append("read", key, self._cluster.read(key, via=member), member)
         except ClusterError as error:

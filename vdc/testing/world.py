@@ -15,9 +15,14 @@ from vdc.model.announcing import Change, altered, together
 from vdc.model.disturbance import Disturbance
 from vdc.model.routing import expected_routes, expected_sessions
 from vdc.model.topology import Address, Session, Tier, Topology
+from vdc.rolling.boots import End
 from vdc.shell import Completed
+from vdc.testing.birds import Birds
 from vdc.testing.inside import Insides
+from vdc.testing.installed import Installed
+from vdc.testing.journals import Journals
 from vdc.testing.lies import Lie
+from vdc.testing.local_files import LocalFiles
 
 if TYPE_CHECKING:
     from vdc.testing.disks import Ailment
@@ -56,9 +61,27 @@ class World:
         self.boots = {server.name: 1 for server in topology.servers}
         self.releases = {server.name: topology.release for server in topology.servers}
         self.data: dict[str, str] = {}
+        self.strangers: set[str] = set()
+        self.smashed: set[str] = set()
         self.observers: list[Callable[[], None]] = []
-        self.programs: dict[str, Callable[[str, tuple[str, ...]], Completed]] = {}
+        self.files = LocalFiles(lambda: self.lies)
+        self.journals = Journals(lambda: self.lies, self.boot_id)
+        self.journals.ended = self.files.lose
+        self.programs: dict[str, Callable[[str, tuple[str, ...]], Completed]] = {
+            "journalctl": self.journals.run,
+            "dmesg": self.journals.dmesg,
+            "dd": self._smash,
+            "sh": self.files.run,
+        }
+        self.installed = Installed(self)
+        self.inserted: dict[str, str] = {}
+        routers = [router.name for router in topology.routers]
+        self.birds = Birds(routers, lambda: self.lies, liar=topology.tier(Tier.TOR)[0].name)
         self._models: dict[object, Model] = {}
+
+    def boot_id(self, server: str) -> str:
+        """Return what tells a boot of a server from others."""
+        return f"{server}-boot-{self.boots[server]}"
 
     def switch_off(self, device: str) -> None:
         """Cut the power of a device."""
@@ -71,7 +94,9 @@ class World:
     def switch_on(self, device: str) -> None:
         """Give a device power; one that was down starts afresh."""
         self.claimed_power[device] = Power.ON
-        if device in self.down and Lie.NEVER_HEALS not in self.lies:
+        if device in self.smashed:
+            self.claimed_power[device] = Power.PAUSED
+        elif device in self.down and Lie.NEVER_HEALS not in self.lies:
             self.down.discard(device)
             if device not in self.paused:
                 self._booted(device)
@@ -185,7 +210,7 @@ class World:
         """Return those of all members of a cluster that can serve: up, not cut off, and more than half."""
         parted = {device for (_, device), addresses in self.lost.items() if addresses}
         away = {name for name in members if self.blocked.get(name) or self._hijacked(name) or self._ailing(name)}
-        away |= parted
+        away |= parted | self.strangers
         away |= self.inside.without("etcd")
         group = frozenset(name for name in members if name not in self.down | away)
         return group if 2 * len(group) > len(members) else frozenset()
@@ -206,9 +231,27 @@ class World:
             if server == device:
                 ailments.pop(PULLED, None)
         if Lie.REBOOT_IGNORED not in self.lies:
-            self.boots[device] += 1
+            self._next_boot(device)
+            self._take_others_along(device)
         if Lie.DATA_LOST_BY_RESTART in self.lies:
             self.data.clear()
+
+    def _smash(self, server: str, argv: tuple[str, ...]) -> Completed:
+        """Destroy a root disk, as dd(1) does: its server runs until it restarts."""
+        if "of=/dev/vda" in argv and Lie.FAULT_WITHOUT_EFFECT not in self.lies:
+            self.smashed.add(server)
+        return Completed(argv=argv, status=0, stdout="", stderr="")
+
+    def _next_boot(self, server: str) -> None:
+        for _ in range(2 if Lie.REBOOTED_TWICE in self.lies else 1):
+            self.boots[server] += 1
+            self.journals.begins(server)
+
+    def _take_others_along(self, server: str) -> None:
+        if Lie.OTHERS_RESTART in self.lies:
+            other = next(name for name in self.boots if name != server)
+            self.journals.ends(other, End.RESTART)
+            self._next_boot(other)
 
     def _state(self, session: Session, *, up: bool) -> SessionState:
         liar = session is next(iter(self._spec(self._liar())), None)

@@ -2,6 +2,32 @@
 
 from __future__ import annotations
 
-from vdc.host.artifacts.store import Artifact, State, built, clean, ensure, found, install, kubectl, missing, verify
+from vdc.host.artifacts.store import (
+    Artifact,
+    State,
+    built,
+    clean,
+    ensure,
+    found,
+    install,
+    kubectl,
+    missing,
+    unpack_place,
+    unpacked,
+    verify,
+)
 
-__all__ = ["Artifact", "State", "built", "clean", "ensure", "found", "install", "kubectl", "missing", "verify"]
+__all__ = [
+    "Artifact",
+    "State",
+    "built",
+    "clean",
+    "ensure",
+    "found",
+    "install",
+    "kubectl",
+    "missing",
+    "unpack_place",
+    "unpacked",
+    "verify",
+]

@@ -1,4 +1,5 @@
-"""The cache of artifacts: `sha256-HEX` and `sha512-HEX` are files, `build-HEX` folders of programs built from a source.
+"""The cache of artifacts: `sha256-HEX` and `sha512-HEX` are files, `build-HEX` folders of programs built from a source,
+`packages-HEX` folders of packages that were unpacked.
 
 Each is made beside its place and renamed into it, so it is there whole or not at all. One process makes it while others
 that want it wait.
@@ -7,18 +8,19 @@ that want it wait.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
 from vdc.errors import HostError, InputError
-from vdc.host.artifacts import debian_source
+from vdc.host.artifacts import debian_source, packages
 from vdc.host.download import digest_of, fetch
 from vdc.host.locks import exclusive
-from vdc.model.release import Component, Release, ReleaseFile
+from vdc.model.release import Component, Release, ReleaseFile, Unpacked
 from vdc.model.releases import release as find_release
 from vdc.settings import Settings
 from vdc.shell import run
@@ -37,11 +39,12 @@ _PART, _BUILD = ".part", ".build"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """A file of a component, and where it is on this host."""
+    """A file of a component, and where it is on this host. `versions` are those of the packages that it has."""
 
     component: str
     file: ReleaseFile
     path: Path
+    versions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +149,8 @@ def _of(component: Component, release: Release, settings: Settings, steps: Steps
     if component.source is not None:
         directory = _built(component, settings, steps)
         yield from _programs(component, directory)
+    if (wanted := release.unpacked(component)) is not None:
+        yield _alone(component, unpacked(wanted, settings, steps))
 
 
 def _programs(component: Component, directory: Path) -> Iterator[Artifact]:
@@ -167,7 +172,7 @@ def _checked(file: ReleaseFile, release: Release) -> Path:
 
 
 def _fetched(component: Component, file: ReleaseFile, settings: Settings, steps: Steps) -> Path:
-    path = place(file, settings)
+    path = file_place(file, settings)
     part = path.with_name(f".{path.name}{_PART}")
     with exclusive(path.with_name(f".{path.name}.lock")):
         if path.exists() and digest_of(path, file.digest.partition(":")[0]) != file.digest:
@@ -179,6 +184,37 @@ def _fetched(component: Component, file: ReleaseFile, settings: Settings, steps:
                 fetch(mirrored(str(file.url), settings.release_mirror), part, digest=file.digest, what=what)
                 part.rename(path)
     return path
+
+
+def unpacked(wanted: Unpacked, settings: Settings, steps: Steps) -> Path:
+    """Return the folder of packages that are unpacked; the cache has it then. Raises HostError: they cannot be had."""
+    directory = unpack_place(wanted, settings)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    work = directory.with_name(f".{directory.name}{_BUILD}")
+    log = directory.with_name(f"{directory.name}.log")
+    with exclusive(work.with_suffix(".lock")):
+        if directory.exists():
+            return directory
+        shutil.rmtree(work, ignore_errors=True)  # left by one that was killed: the lock is ours
+        log.unlink(missing_ok=True)
+        names = ", ".join(wanted.packages)
+        with steps.step(f"fetch {names} of Debian {wanted.suite}"):
+            try:
+                packages.unpack(wanted, work, mirror=settings.debian_mirror, log=log)
+            except Exception as error:
+                shutil.rmtree(work, ignore_errors=True)
+                raise HostError(
+                    f"{names} of Debian {wanted.suite} cannot be had: {error}", hint=f"the log is {log}"
+                ) from error
+            work.rename(directory)
+    return directory
+
+
+def _alone(component: Component, directory: Path) -> Artifact:
+    """Return the archive with the files of packages. Raises OSError, ValueError, KeyError: it is damaged."""
+    file = ReleaseFile(name=packages.ALONE, digest=f"{packages.digest(directory)}", into="/", unpack=True)
+    there = packages.versions(directory)
+    return Artifact(component=component.name, file=file, path=directory / packages.ALONE, versions=there)
 
 
 def _built(component: Component, settings: Settings, steps: Steps) -> Path:
@@ -212,34 +248,55 @@ def _built(component: Component, settings: Settings, steps: Steps) -> Path:
 def _found(release: Release, settings: Settings) -> Iterator[Artifact]:
     for component in release.components:
         for file in component.files:
-            path = Path(file.path) if file.path else place(file, settings)
+            path = Path(file.path) if file.path else file_place(file, settings)
             if path.exists():
                 yield Artifact(component=component.name, file=file, path=path)
         if component.source is not None:
             with suppress(OSError, ValueError):  # not built, or damaged
                 yield from _programs(component, build_place(component, settings))
+        if (wanted := release.unpacked(component)) is not None:
+            with suppress(OSError, ValueError, KeyError):
+                yield _alone(component, unpack_place(wanted, settings))
 
 
 def _states(release: Release, settings: Settings, *, whole: bool = False) -> Iterator[State]:
     for component in release.components:
         for file in component.files:
-            path = Path(file.path) if file.path else place(file, settings)
+            path = Path(file.path) if file.path else file_place(file, settings)
             there = Artifact(component=component.name, file=file, path=path)
             yield _state(there, whole=whole, absent=_NOT_HERE if file.path else _NOT_THERE)
-        if component.source is None:
-            continue
-        directory = build_place(component, settings)
-        if directory.exists():
-            yield from _built_states(component, directory, whole=whole)
-        else:
-            digest = f"recipe:{component.source.digest}"
-            yield State(component=component.name, name=component.source.package, digest=digest, wrong=_NOT_THERE)
+        if component.source is not None:
+            place = build_place(component, settings)
+            source = component.source
+            yield from _made_states(component, source.package, source.digest, place, _programs, whole=whole)
+        if (wanted := release.unpacked(component)) is not None:
+            place, name = unpack_place(wanted, settings), ", ".join(wanted.packages)
+            yield from _made_states(component, name, wanted.digest, place, _only_alone, whole=whole)
 
 
-def _built_states(component: Component, directory: Path, *, whole: bool) -> Iterator[State]:
+_Reader = Callable[[Component, Path], Iterator[Artifact]]
+
+
+def _only_alone(component: Component, directory: Path) -> Iterator[Artifact]:
+    yield _alone(component, directory)
+
+
+def _made_states(
+    component: Component, name: str, digest: str, directory: Path, reader: _Reader, *, whole: bool
+) -> Iterator[State]:
+    """Yield how what is made by a recipe is kept."""
+    if directory.exists():
+        yield from _built_states(component, directory, whole=whole, reader=reader)
+    else:
+        yield State(component=component.name, name=name, digest=f"recipe:{digest}", wrong=_NOT_THERE)
+
+
+def _built_states(
+    component: Component, directory: Path, *, whole: bool, reader: _Reader = _programs
+) -> Iterator[State]:
     try:
-        programs = tuple(_programs(component, directory))
-    except (OSError, ValueError) as error:
+        programs = tuple(reader(component, directory))
+    except (OSError, ValueError, KeyError) as error:
         wrong = f"damaged: {directory} has no manifest: {error}"
         yield State(component=component.name, name=component.name, digest="", wrong=wrong, damaged=True)
         return
@@ -257,7 +314,7 @@ def _state(artifact: Artifact, *, whole: bool, absent: str) -> State:
     return State(component=artifact.component, name=file.name, digest=file.digest, wrong=wrong, damaged=damaged)
 
 
-def place(file: ReleaseFile, settings: Settings) -> Path:
+def file_place(file: ReleaseFile, settings: Settings) -> Path:
     """Return where a fetched file is kept."""
     return settings.cache_dir / FOLDER / file.digest.replace(":", "-")
 
@@ -271,6 +328,11 @@ def build_place(component: Component, settings: Settings) -> Path:
     """Return where the programs of a component that is built are kept."""
     assert component.source is not None
     return _build_place(component.source.digest, settings)
+
+
+def unpack_place(wanted: Unpacked, settings: Settings) -> Path:
+    """Return where packages that are unpacked are kept."""
+    return settings.cache_dir / FOLDER / f"packages-{wanted.digest[:16]}"
 
 
 def _build_place(digest: str, settings: Settings) -> Path:

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vdc.report.html.lanes import Lane, SeenOutage, Story
 from vdc.report.result import Result, RunResult, ScenarioResult, shown_outages, version_changes
+from vdc.upgrade.attempts import is_slower
 
 EVENTS: Final = 60_000
 """How many lines the list of what happened has at most; it tells how many it left out."""
@@ -43,6 +44,7 @@ def render_html(run: RunResult, tracks: Sequence[Track] = ()) -> str:
             outcomes=[(name, count) for name in _OUTCOMES if (count := _count(run, name))],
             versions=_versions(run),
             phases=[(name, seconds, run.targets.get(name)) for name, seconds in run.durations.items()],
+            steps=_steps(run),
             left_out=_left_out(run),
             css=_asset("report.css"),
             js="\n".join(map(_asset, _SCRIPTS)),
@@ -93,6 +95,17 @@ def _versions(run: RunResult) -> Sequence[tuple[str, Sequence[tuple[str, Sequenc
             servers.setdefault(version, []).append(server)
         found.append((component, list(servers.items())))
     return found
+
+
+def _steps(run: RunResult) -> Sequence[tuple[str, str, float, float | None, bool]]:
+    """Return the steps of upgrades: scenario, step, what it took, what it usually takes, and whether that is slower."""
+    return [
+        (scenario.title, step, took, usual, usual is not None and is_slower(took, usual))
+        for scenario in run.scenarios
+        if scenario.tries
+        for step, took in scenario.steps.items()
+        for usual in (scenario.usual.get(step),)
+    ]
 
 
 def _left_out(run: RunResult) -> Mapping[str, int]:

@@ -1,0 +1,59 @@
+"""Upgrades in memory: what releases have, and an upgrader that dies when it is told to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vdc.cluster.api import Cluster
+from vdc.datacenter.api import DataCenter
+from vdc.testing.datacenter import FakeDataCenter
+from vdc.testing.installed import VERSIONS, digest, told
+from vdc.upgrade import paths
+from vdc.upgrade.looking import Look, parse
+from vdc.upgrade.path import UpgradePath
+from vdc.upgrade.trial import upgrader
+from vdc.upgrade.upgrader import Moment
+from vdc.upgrade.way import Way
+from vdc.upgrade.ways import way_of
+
+
+class _Killed(BaseException):
+    """Nobody catches it: like a SIGKILL it ends an upgrader where it is."""
+
+
+class FakeUpgrades:
+    """Implements `vdc.upgrade.trial.Upgrades` for the data centre `dc`."""
+
+    def __init__(self, dc: FakeDataCenter) -> None:
+        self._dc = dc
+
+    def path(self, name: str) -> UpgradePath:
+        """Return a row of the paths."""
+        return paths.path(name)
+
+    def way(self, dc: DataCenter, cluster: Cluster, path: UpgradePath) -> Way:
+        """Return how the nodes go a path."""
+        return way_of(dc, cluster, path)
+
+    def fresh(self, dc: DataCenter, release: str) -> Mapping[str, Look]:
+        """Return what servers of a release tell that never lie."""
+        return {server.name: parse(told(VERSIONS[release])) for server in dc.topology.members}
+
+    def executables(self, dc: DataCenter, release: str, paths: frozenset[str]) -> Mapping[str, str]:
+        """Return the digests of all that is asked for."""
+        del dc
+        return {path: digest(path, VERSIONS[release]) for path in paths}
+
+    def killed(self, dc: DataCenter, cluster: Cluster, path: UpgradePath, *, recorded: bool) -> str:
+        """Go a path until the next boundary."""
+        wanted = Moment.RECORDED if recorded else Moment.DONE
+
+        def boundary(node: str, step: str, moment: Moment) -> None:
+            if moment is wanted:
+                raise _Killed(f"{moment} after {node}: {step}")
+
+        try:
+            upgrader(dc, cluster, path, self, boundary=boundary).run()
+        except _Killed as death:
+            return str(death)
+        return ""
