@@ -20,8 +20,8 @@ from typing import Any, Self
 class Event:
     """Something that happened at `time` (host monotonic seconds).
 
-    `kind` is one of: clock, step, fault, power, op, gap, flows, outage, note. `source` is who says so (a probe, a
-    device, the harness). `data` is plain JSON and depends on the kind:
+    `kind` is one of: clock, step, fault, power, op, gap, flows, outage, rolling, boot, note. `source` is who says so (a
+    probe, a device, the harness). `data` is plain JSON and depends on the kind:
 
     * step: {"name", "phase": "start"|"done"|"failed", "error"?}
     * fault: {"name", "phase": "inject"|"bites"|"heal"|"healed"|"failed"}
@@ -29,6 +29,8 @@ class Event:
     * op: see `vdc.observe.ops.Operation`
     * gap: {"seconds"}: the probe itself was starved and saw nothing for so long
     * flows: what became of numbered packets, see `vdc.observe.flow_watch`
+    * rolling: {"name", "phase": "start"|"held"|"failed"|"back", "reason"}: of a node in a queue (`vdc.rolling`)
+    * boot: {"boot", "begun", "ended", "end"}: what a server's journal says of a boot of its (`vdc.rolling.boots`)
     * outage: {"flow", "seconds", "lost", "over"}: so many packets of one of its streams were lost, up to `time`
     """
 

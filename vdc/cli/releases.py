@@ -47,7 +47,10 @@ def list_(context: typer.Context) -> None:
     rows = [("release", "os", "kubernetes", "cache")]
     for name, release in catalogue().items():
         lacking = missing(release, settings)
-        kept = "image" if complete(IMAGES[name], settings.cache_dir) else f"lacks {', '.join((*lacking, 'image'))}"
+        if release.of_routers:
+            kept = f"lacks {', '.join(lacking)}" if lacking else "packages"
+        else:
+            kept = "image" if complete(IMAGES[name], settings.cache_dir) else f"lacks {', '.join((*lacking, 'image'))}"
         rows.append((name, release.os, release.kubernetes or "", kept))
     _table(rows)
 

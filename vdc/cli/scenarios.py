@@ -69,6 +69,10 @@ Since = Annotated[
     str | None,
     typer.Option("--since", metavar="REF", help="For the suite premerge: what the change goes into; by default main."),
 ]
+Old = Annotated[
+    str | None,
+    typer.Option("--old", metavar="REF", help="Deploy by the code of then: a git ref, or a folder with a checkout."),
+]
 Repeat = Annotated[int, typer.Option("--repeat", metavar="N", min=1, help="Run each scenario N times.")]
 
 _COLLECTED_WITHIN: Final = 300.0  # seconds
@@ -93,6 +97,7 @@ def run_scenarios(  # noqa: PLR0913, PLR0917 - an argument for each option
     hold: Hold = None,
     pause: Pause = None,
     since: Since = None,
+    old: Old = None,
     sets: Sets = None,
 ) -> None:
     """Run the scenarios on a new data centre; print the verdict.
@@ -119,6 +124,7 @@ def run_scenarios(  # noqa: PLR0913, PLR0917 - an argument for each option
     asked += ["--nightly"] if nightly else []
     asked += [f"--hold-on-failure={hold}"] if hold is not None else []
     asked += [f"--topology-set={each}" for each in sets or ()]
+    asked += [f"--old={old}"] if old is not None else []
     if pause is not None:
         asked.append(f"--pause-before={pause}")
         expect_scenarios(asked)
