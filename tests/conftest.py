@@ -10,12 +10,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
+import hypothesis
 import pytest
 
 from tests.web import Server
 from vdc.cluster.etcd import EtcdCluster, EtcdDeployer
 from vdc.datacenter.api import DataCenter
 from vdc.testing.loopback import LoopbackDataCenter
+
+# a starved host takes its time: what must be fast is measured by `make bench`
+hypothesis.settings.register_profile("vdc", deadline=None)
+hypothesis.settings.load_profile("vdc")
 
 Golden = Callable[[Path, str], None]
 """Compares a text with the file that holds what it should be."""

@@ -26,8 +26,7 @@ from vdc.faults import (
     injected,
 )
 from vdc.faults import lease as leases
-from vdc.model.expand import expand
-from vdc.model.load import load
+from vdc.model.load import read_topology
 from vdc.model.topology import Address
 from vdc.settings import Settings
 from vdc.shell import in_namespace, start
@@ -51,11 +50,9 @@ every_fault = pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 
 
 @pytest.fixture(scope="module")
-def fabric(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDataCenter]:
+def fabric(settings: Settings) -> Iterator[LiveDataCenter]:
     """A fabric whose routers restart gracefully."""
-    file = tmp_path_factory.mktemp("fabric") / "graceful.yml"
-    file.write_text(f"{(TOPOLOGIES / 'fabric.yml').read_text()}\nrouting: {{graceful_restart: true}}\n")
-    plan = lifecycle.prepare(expand(load(file)), NAME, settings, Steps())
+    plan = lifecycle.prepare(read_topology(TOPOLOGIES / "fabric.yml", ("graceful=true",)), NAME, settings, Steps())
     yield lifecycle.up(plan, settings, Steps())
     lifecycle.down(NAME, settings, Steps())
 

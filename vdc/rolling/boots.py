@@ -31,7 +31,9 @@ ASK: Final = (
 )  # fmt: skip
 """What a server is asked."""
 
-SYNC: Final = ("journalctl", "--sync")
+SYNC: Final = (("journalctl", "--sync"), ("sync", "--file-system", "/var/log/journal"))
+"""How a server's journal is brought onto its disk: systemd 252 only begins to write when it is asked to sync."""
+
 RECOVERED: Final = "EXT4-fs (vda): recovery complete"
 
 _TIMEOUT: Final = 60.0
@@ -66,7 +68,8 @@ class Boot:
 
 def remember(machine: Machine) -> None:
     """Have a server's journal know of the boot that runs, whatever becomes of it. Raises CommandError, WaitTimeout."""
-    machine.run(SYNC, timeout=_TIMEOUT)
+    for argv in SYNC:
+        machine.run(argv, timeout=_TIMEOUT)
 
 
 def boots_of(dc: DataCenter, machine: Machine) -> tuple[Boot, ...]:

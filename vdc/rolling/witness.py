@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from vdc.datacenter.api import DataCenter
-from vdc.datacenter.pace import lasting
+from vdc.datacenter.api import DataCenter, Machine
+from vdc.datacenter.pace import deadline, lasting
 from vdc.errors import WaitTimeout
 from vdc.history import Event, events_in
 from vdc.observe.verdict import Verdict, judge
@@ -27,6 +27,7 @@ from vdc.rolling.history import (
 from vdc.rolling.queue import Order, nodes_of
 from vdc.wait import NotYet, wait_for
 
+_JOURNAL_SECONDS: Final = 30.0
 _TELLS_SECONDS: Final = 5.0  # the hypervisor's words take a moment to the history
 
 
@@ -54,7 +55,7 @@ def witnessing(dc: DataCenter) -> Iterator[Witness]:
         remember(machine)
     witness = Witness(dc=dc, started=time.monotonic())
     yield witness
-    boots = {machine.name: boots_of(dc, machine) for machine in machines}
+    boots = {machine.name: _boots(dc, machine) for machine in machines}
 
     def told() -> None:
         witness.events = tuple(_events(dc, offset))
@@ -108,6 +109,20 @@ def _events(dc: DataCenter, offset: int) -> Sequence[Event]:
         lines = file.read().rpartition(b"\n")[0].splitlines()
     # of the harness's probes nothing is needed, and theirs are most
     return list(events_in(line.decode(errors="replace") for line in lines if b'"kind":"op"' not in line))
+
+
+def _boots(dc: DataCenter, machine: Machine) -> tuple[Boot, ...]:
+    """Return the boots of a server, with the one that runs: its agent answers before its journal is on the disk."""
+    runs = machine.boot_id()
+
+    def known() -> tuple[Boot, ...]:
+        boots = boots_of(dc, machine)
+        if not boots or boots[-1].id != runs:
+            raise NotYet(f"it does not tell of boot {runs}")
+        return boots
+
+    what = f"the journal on the disk of {machine.name} to know of its boot"
+    return wait_for(known, what=what, timeout=deadline(dc, _JOURNAL_SECONDS), interval=0.5)
 
 
 def _record(dc: DataCenter, boots: dict[str, tuple[Boot, ...]], before: dict[str, str]) -> None:

@@ -69,6 +69,7 @@ class World:
         self.journals.ended = self.files.lose
         self.programs: dict[str, Callable[[str, tuple[str, ...]], Completed]] = {
             "journalctl": self.journals.run,
+            "sync": self.journals.run,
             "dmesg": self.journals.dmesg,
             "dd": self._smash,
             "sh": self.files.run,
