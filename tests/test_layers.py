@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
     frozenset({"wait", "shell", "history", "settings"}),
-    frozenset({"steps"}),
+    frozenset({"steps", "git"}),
     frozenset({"model"}),
     frozenset({"imports", "graph", "inventory"}),
     frozenset({"plan"}),

@@ -8,7 +8,7 @@ import pytest
 
 import vdc
 from vdc.errors import CommandError, InputError
-from vdc.pytest_plugin.old import checkout, deploy
+from vdc.pytest_plugin.old import checkout, deploy, expect
 from vdc.settings import Settings
 from vdc.shell import run
 from vdc.steps import Steps
@@ -53,9 +53,16 @@ def test_a_folder_with_a_checkout_is_taken_as_it_is(repository: Path, settings: 
 
 
 def test_what_is_neither_is_refused(repository: Path, settings: Settings) -> None:
-    with pytest.raises(InputError, match='"v9" is no old definition: neither a folder with vdc in it, nor a git ref'):
-        checkout("v9", settings)
+    for ask in (lambda: checkout("v9", settings), lambda: expect("v9")):
+        with pytest.raises(InputError, match='"v9" is no old definition: neither a folder with vdc in it, nor a git'):
+            ask()
     assert repository.exists()
+
+
+def test_what_there_is_is_expected_without_a_trace(repository: Path, settings: Settings) -> None:
+    expect("v1")
+    expect(str(repository))
+    assert not settings.cache_dir.exists()
 
 
 def test_the_code_and_the_topology_of_then_are_used(repository: Path, settings: Settings, tmp_path: Path) -> None:

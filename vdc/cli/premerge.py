@@ -10,13 +10,13 @@ from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from vdc.errors import HostError, InputError, Problem
+from vdc.errors import CommandError, HostError, InputError, Problem
+from vdc.git import git
 from vdc.model.mistakes import problem, sole
 from vdc.model.reuse import read_file
 from vdc.model.section import Section
 from vdc.model.words import suggest
 from vdc.model.yamltree import Tree
-from vdc.shell import run
 
 PREMERGE: Final = "premerge"
 """The suite that is none of the folders: it is chosen from them."""
@@ -24,7 +24,6 @@ PREMERGE: Final = "premerge"
 FILE: Final = "premerge.yml"
 
 _MAIN: Final = ("origin/main", "main")
-_GIT_SECONDS: Final = 60.0
 
 Scenarios = Annotated[tuple[str, ...], Field(strict=False)]
 
@@ -124,8 +123,8 @@ def changed_files(place: Path, since: str | None) -> tuple[str, ...]:
             f"no commit {since!r} here" if since else f"nobody knows where {place.absolute()} left main",
             hint="name what the change goes into: --since REF; a checkout needs its history",
         )
-    differ = _git(place, "diff", "--name-only", "--no-renames", base)
-    added = _git(place, "ls-files", "--others", "--exclude-standard", "--full-name", ":/")
+    differ = _asked(place, "diff", "--name-only", "--no-renames", base)
+    added = _asked(place, "ls-files", "--others", "--exclude-standard", "--full-name", ":/")
     if differ is None or added is None:
         raise InputError(f"git does not say what differs from {base}", hint="name the suites: --suite standard")
     return tuple(sorted({*differ.splitlines(), *added.splitlines()}))
@@ -133,7 +132,7 @@ def changed_files(place: Path, since: str | None) -> tuple[str, ...]:
 
 def folder_in_checkout(folder: Path) -> str:
     """Return where a folder is in its git checkout: "scenarios". Raises InputError: it is in none."""
-    found = _git(folder, "rev-parse", "--show-prefix")
+    found = _asked(folder, "rev-parse", "--show-prefix")
     if found is None:
         raise InputError(f"{folder.absolute()} is in no git checkout", hint="name the suites: --suite standard")
     return found.rstrip("/")
@@ -141,22 +140,20 @@ def folder_in_checkout(folder: Path) -> str:
 
 def _left_main(place: Path) -> str | None:
     base = next((left for name in _MAIN if (left := _left(place, name))), None)
-    on_main = base is not None and base == _git(place, "rev-parse", "HEAD")
-    return _git(place, "rev-parse", "--verify", "--quiet", "HEAD^") if on_main else base
+    on_main = base is not None and base == _asked(place, "rev-parse", "HEAD")
+    return _asked(place, "rev-parse", "--verify", "--quiet", "HEAD^") if on_main else base
 
 
 def _left(place: Path, name: str) -> str | None:
-    return _git(place, "merge-base", "HEAD", name)
+    return _asked(place, "merge-base", "HEAD", name)
 
 
-def _git(place: Path, *arguments: str) -> str | None:
-    # the checkout may be another user's: this command runs as root
-    argv = ["git", "-c", "safe.directory=*", "-C", str(place), *arguments]
+def _asked(place: Path, *words: str) -> str | None:
+    """Return what git answers, or None: it knows nothing of that."""
     try:
-        done = run(argv, timeout=_GIT_SECONDS, check=False)
-    except HostError:
+        return git(place, *words)
+    except (CommandError, HostError):
         return None
-    return done.stdout.strip() if done.status == 0 else None
 
 
 def _without_parts(wanted: Iterable[str]) -> tuple[str, ...]:

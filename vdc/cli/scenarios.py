@@ -125,8 +125,8 @@ def run_scenarios(  # noqa: PLR0913, PLR0917 - an argument for each option
     asked += [f"--hold-on-failure={hold}"] if hold is not None else []
     asked += [f"--topology-set={each}" for each in sets or ()]
     asked += [f"--old={old}"] if old is not None else []
-    if pause is not None:
-        asked.append(f"--pause-before={pause}")
+    asked += [f"--pause-before={pause}"] if pause is not None else []
+    if pause is not None or old is not None:
         expect_scenarios(asked)
     # The tests prepare too; here it gives a wrong name or a host that can't its own exit code.
     made = prepare(read_topology(file, sets), name, settings, steps())

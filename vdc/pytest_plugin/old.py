@@ -14,14 +14,20 @@ from typing import Final
 
 import vdc
 from vdc.errors import CommandError, InputError
+from vdc.git import git
 from vdc.host.locks import exclusive
 from vdc.settings import Settings
-from vdc.shell import run, run_logged
+from vdc.shell import run_logged
 from vdc.steps import Steps
 
 _FOLDER: Final = "old"
 _SECONDS: Final = 3600.0
-_GIT_SECONDS: Final = 60.0
+
+
+def expect(old: str) -> None:
+    """Return if there is an old definition of that name. Raises InputError: there is none."""
+    if not _is_checkout(old):
+        _commit(old)
 
 
 def checkout(old: str, settings: Settings) -> Path:
@@ -29,7 +35,7 @@ def checkout(old: str, settings: Settings) -> Path:
 
     Raises InputError: it is neither.
     """
-    if Path(old, "vdc", "__init__.py").is_file():
+    if _is_checkout(old):
         return Path(old).absolute()
     commit = _commit(old)
     folder = settings.cache_dir / _FOLDER
@@ -48,7 +54,7 @@ def deploy(  # noqa: PLR0913 - all that the command line of then needs
 
     Raises CommandError with the end of what that code said.
     """
-    root, here = Path(vdc.__file__).parents[1], file.absolute()
+    root, here = _root(), file.absolute()
     then = tree / here.relative_to(root) if here.is_relative_to(root) else here
     # -P: nothing of the folder that this runs in, which is likely today's
     argv = [sys.executable, "-P", "-m", "vdc.cli", "up", str(then if then.is_file() else here)]
@@ -57,9 +63,17 @@ def deploy(  # noqa: PLR0913 - all that the command line of then needs
         run_logged(argv, log=log, timeout=_SECONDS, env={"PYTHONPATH": str(tree)})
 
 
+def _is_checkout(old: str) -> bool:
+    return Path(old, "vdc", "__init__.py").is_file()
+
+
+def _root() -> Path:
+    return Path(vdc.__file__).parents[1]
+
+
 def _commit(ref: str) -> str:
     try:
-        return _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}").strip()
+        return git(_root(), "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     except CommandError as error:
         raise InputError(
             f'"{ref}" is no old definition: neither a folder with vdc in it, nor a git ref', hint="git tag --list"
@@ -69,14 +83,7 @@ def _commit(ref: str) -> str:
 def _extract(commit: str, place: Path) -> None:
     with TemporaryDirectory(dir=place.parent) as work:
         archive = Path(work, "archive.tar")
-        _git("archive", "--format=tar", f"--output={archive}", commit)
+        git(_root(), "archive", "--format=tar", f"--output={archive}", commit)
         with tarfile.open(archive) as opened:
             opened.extractall(Path(work, "tree"), filter="data")
         Path(work, "tree").rename(place)
-
-
-def _git(*words: str) -> str:
-    root = Path(vdc.__file__).parents[1]
-    # under sudo the checkout is somebody else's
-    argv = ["git", "-C", str(root), "-c", f"safe.directory={root}", *words]
-    return run(argv, timeout=_GIT_SECONDS).stdout

@@ -16,6 +16,7 @@ from vdc.errors import VdcError
 from vdc.model.load import read_topology
 from vdc.model.topology import Topology
 from vdc.pytest_plugin import LEFT_OUT, STARTED
+from vdc.pytest_plugin import old as definition
 from vdc.pytest_plugin.seeding import seed_of
 from vdc.settings import Settings
 from vdc.steps import Steps
@@ -58,12 +59,15 @@ class Options:
 def options(config: pytest.Config, items: Iterable[pytest.Item] = ()) -> Options:
     """Return the options of a run of these tests.
 
-    Raises pytest.UsageError where they don't say which data centre is meant, or name a deployer that there is not.
+    Raises pytest.UsageError where they don't say which data centre is meant, or name a deployer or an old definition
+    that there is not.
     """
     topology, running = config.getoption("--topology"), config.getoption("--dc")
     if (topology is None) == (running is None):
         raise pytest.UsageError(f"{_USAGE}; give one of them")
     name = running or config.getoption("--name")
+    if config.getoption("--old") is not None:
+        _expect_old(config.getoption("--old"))
     tests = tuple(items)
     return Options(
         topology=topology,
@@ -83,6 +87,13 @@ def options(config: pytest.Config, items: Iterable[pytest.Item] = ()) -> Options
         seed=seed_of(config),
         started=started(config),
     )
+
+
+def _expect_old(old: str) -> None:
+    try:
+        definition.expect(old)
+    except VdcError as error:
+        raise pytest.UsageError(f"--old: {error}") from error
 
 
 def deployer_of(config: pytest.Config) -> str:
