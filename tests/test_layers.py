@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from vdc.cluster.deployed import LOOKING_ON
+
 ROOT = Path(__file__).parents[1]
 
 LAYERS: tuple[frozenset[str], ...] = (
@@ -64,6 +66,10 @@ def test_a_module_imports_nothing_from_above(module: Path) -> None:
     for imported in imported_parts((ROOT / module).read_text(encoding="utf-8")):
         assert imported in RANK, f"{imported} has no place in LAYERS"
         assert imported == part or RANK[imported] < RANK[part], f"{part} must not know {imported}"
+
+
+def test_what_a_deployed_state_does_not_depend_on_is_all_that_is_above() -> None:
+    assert frozenset().union(*LAYERS[RANK["cluster"] + 1 :]) == LOOKING_ON
 
 
 def test_the_reader_of_imports_sees_every_form() -> None:

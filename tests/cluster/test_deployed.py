@@ -142,3 +142,14 @@ def test_a_changed_line_of_vdc_is_another_version(tmp_path: Path) -> None:
     assert deployed._source_digest(tmp_path) == first
     (tmp_path / "a.py").write_text("x = 2\n")
     assert deployed._source_digest(tmp_path) != first
+
+
+def test_a_change_of_what_only_looks_on_keeps_the_deployed_state(tmp_path: Path) -> None:
+    (tmp_path / "plan").mkdir()
+    (tmp_path / "plan" / "a.py").write_text("x = 1\n")
+    (tmp_path / "faults").mkdir()
+    first = deployed._source_digest(tmp_path)
+    (tmp_path / "faults" / "a.py").write_text("x = 1\n")
+    assert deployed._source_digest(tmp_path) == first
+    (tmp_path / "plan" / "a.py").write_text("x = 2\n")
+    assert deployed._source_digest(tmp_path) != first

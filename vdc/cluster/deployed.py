@@ -34,6 +34,11 @@ KEPT: Final = 3
 
 _SOURCES: Final = frozenset({".py", ".j2"})
 
+LOOKING_ON: Final = frozenset(
+    {"cli", "evidence", "faults", "observe", "pytest_plugin", "report", "rolling", "testing", "upgrade"}
+)
+"""The parts of vdc above this one: what they do is done to a deployed state, and is not in it."""
+
 
 class Store(Protocol):
     """What keeps checkpoints: `vdc.datacenter.checkpoint`, or a test's own."""
@@ -102,8 +107,8 @@ def digest(topology: Topology, deployer: str | None, facts: Mapping[str, str]) -
 def facts(plan: Plan, settings: Settings) -> dict[str, str]:
     """Return what a deployed state depends on besides topology and deployer.
 
-    That is vdc itself, the image as it was built, since blocks of it are what disks do not hold, where disks look for
-    it, the user's own commands, and what guests have seen of the machine that they run on.
+    That is vdc itself without what only looks on, the image as it was built, since blocks of it are what disks do not
+    hold, where disks look for it, the user's own commands, and what guests have seen of the machine that they run on.
     """
     return {
         **accelerator.hardware(plan.context.accelerator),
@@ -117,7 +122,8 @@ def facts(plan: Plan, settings: Settings) -> dict[str, str]:
 
 
 def _source_digest(root: Path) -> str:
-    sources = sorted(path for path in root.rglob("*") if path.suffix in _SOURCES)
+    inside = (path for path in root.rglob("*") if path.relative_to(root).parts[0] not in LOOKING_ON)
+    sources = sorted(path for path in inside if path.suffix in _SOURCES)
     whole = hashlib.sha256()
     for path in sources:
         whole.update(f"{path.relative_to(root)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
