@@ -50,6 +50,7 @@ class Server(ThreadingHTTPServer):
         self.socket = context.wrap_socket(self.socket, server_side=True)
         self.objects: dict[str, Any] = {}
         self.asked: list[str] = []
+        self.made_meanwhile: set[str] = set()
 
     @property
     def port(self) -> int:
@@ -78,6 +79,9 @@ class Handler(BaseHTTPRequestHandler):
         if path in RESOURCES:
             found = [{"kind": k, "name": n, "namespaced": s} for k, n, s in RESOURCES[path]]
             return 200, {"resources": [*found, {"kind": "Scale", "name": "x/scale", "namespaced": True}]}
+        if self.command == "PATCH" and path in self.server.made_meanwhile:
+            self.server.made_meanwhile.remove(path)
+            return 409, {"message": f"{path} already exists"}
         if self.command == "PATCH":
             self.server.objects[path] = json.loads(body)
         if self.command == "DELETE" and path in self.server.objects:
@@ -143,6 +147,13 @@ def test_what_is_applied_is_at_the_path_that_the_api_spells(server: Server, api:
     assert api.path("Node", "one") == "/api/v1/nodes/one"
     assert api.path("Pod", "one") == "/api/v1/namespaces/default/pods/one"
     assert server.asked.count("GET /apis/apps/v1") == 1
+
+
+def test_what_somebody_made_meanwhile_is_applied_to_all_the_same(server: Server, api: Api) -> None:
+    server.made_meanwhile.add("/api/v1/nodes/one")
+    manifest = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one"}}
+    assert api.apply(manifest) == manifest
+    assert server.objects == {"/api/v1/nodes/one": manifest}
 
 
 def test_a_kind_that_the_api_does_not_have_is_named(api: Api) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from threading import RLock
 
 from vdc.cluster.clients import client_of
 from vdc.cluster.etcd_config import CLIENT_PORT
@@ -33,13 +34,18 @@ def call_timeout(slowness: float) -> float:
 
 @dataclass(kw_only=True)
 class Access:
-    """Asks a cluster's servers. `netns` is the namespace of the client, None for this process's own."""
+    """Asks a cluster's servers. `netns` is the namespace of the client, None for this process's own.
+
+    One may be used by several threads.
+    """
 
     pki: Pki
     folder: Path
     netns: str | None
     timeout: float
     _forwards: dict[tuple[Target, ...], tuple[Forward, Api]] = field(default_factory=dict)
+    # a forward that is made twice is closed under whoever has the first, and so are credentials changed under him
+    _making: RLock = field(default_factory=RLock, repr=False)
 
     @classmethod
     def of(cls, dc: DataCenter, *, name: str) -> Access:
@@ -51,9 +57,14 @@ class Access:
         netns = namespace(client_of(dc))
         return cls(pki=Pki(folder, name=name), folder=folder, netns=netns, timeout=call_timeout(dc.slowness))
 
-    @cached_property
+    @property
     def trust(self) -> Trust:
         """The administrator's, with API servers."""
+        with self._making:
+            return self._admin
+
+    @cached_property
+    def _admin(self) -> Trust:
         self.pki.admin()
         return _shown(self.pki.ca_path, self.folder / "kubernetes", "admin")
 
@@ -75,14 +86,17 @@ class Access:
     def api(self, nodes: Sequence[Node]) -> Api:
         """Return the API as the first of these nodes' API servers that answers."""
         targets = targets_of(nodes)
-        if targets not in self._forwards:
-            forward = Forward(targets, netns=self.netns)
-            trust = self.trust
-            assert trust.cert is not None
-            assert trust.key is not None
-            api = Api(forward.port, ca=trust.ca, cert=trust.cert, key=trust.key, timeout=self.timeout)
-            self._forwards[targets] = forward, api
-        return self._forwards[targets][1]
+        with self._making:
+            if targets not in self._forwards:
+                self._forwards[targets] = self._forwarded(targets)
+            return self._forwards[targets][1]
+
+    def _forwarded(self, targets: tuple[Target, ...]) -> tuple[Forward, Api]:
+        forward = Forward(targets, netns=self.netns)
+        trust = self.trust
+        assert trust.cert is not None
+        assert trust.key is not None
+        return forward, Api(forward.port, ca=trust.ca, cert=trust.cert, key=trust.key, timeout=self.timeout)
 
     def ask(self, node: Node, port: int, path: str, *, caller: Caller, planes: Sequence[Node]) -> Answer:
         """Get a path from an API server or a proxy; `planes` have the API servers. Raises ClusterError."""

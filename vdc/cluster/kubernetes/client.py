@@ -58,6 +58,15 @@ class Api:
 
     def apply(self, manifest: Manifest) -> Manifest:
         """Make an object what a manifest says (server-side apply); return it."""
+        try:
+            return self._apply(manifest)
+        except RefusedError as refusal:
+            if refusal.status != CONFLICT:
+                raise
+            # somebody made it since the API looked for it: now there is something to apply to
+            return self._apply(manifest)
+
+    def _apply(self, manifest: Manifest) -> Manifest:
         path = self.path(_kind(manifest), _name(manifest), _namespace(manifest))
         query = {"fieldManager": MANAGER, "force": "true"}
         said = self.request("PATCH", path, query=query, body=manifest, content="application/apply-patch+yaml")
