@@ -43,6 +43,7 @@ def test_two_versions_of_etcd_serve_as_one(dc: DataCenter, cluster: Cluster, pro
 
 
 @pytest.mark.upgrades(PATH, "plain")
+@pytest.mark.upgrades(PATH, "again")
 def test_a_rolling_upgrade_of_etcd_goes_unnoticed_and_again_changes_nothing(
     dc: DataCenter, cluster: Cluster, probe: Prober, upgrades: Upgrades
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from vdc.cluster.api import Cluster, MemberState
 from vdc.cluster.kubernetes.api import Component
-from vdc.errors import ClusterError, WaitTimeout
+from vdc.errors import ClusterError, InputError, WaitTimeout
 from vdc.history import read
 from vdc.model.expand import expand
 from vdc.model.load import load
@@ -292,3 +292,11 @@ def test_another_server_takes_the_place_of_one_that_is_lost(tmp_path: Path) -> N
 
 def serves(cluster: Cluster, name: str) -> bool:
     return any(member.server == name and member.healthy for member in cluster.state())
+
+
+@pytest.mark.parametrize("servers", [["rack9-cs0"], []])
+def test_servers_that_there_are_not_are_no_success(tmp_path: Path, servers: list[str]) -> None:
+    cluster = kubernetes(tmp_path)
+    with pytest.raises(InputError, match="no such servers to restart"):
+        roll(cluster.dc, cluster, servers=servers)
+    assert told(cluster.dc) == []

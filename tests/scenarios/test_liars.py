@@ -82,6 +82,16 @@ _TURNS: Row = MappingProxyType(
 _IN_PLACE: Row = MappingProxyType(
     {Lie.UPGRADE_IGNORED: "it runs debian-12", Lie.SERVICE_NOT_RESTARTED: "to run the etcd that is in place"}
 )
+_NEW_RUNTIME: Row = MappingProxyType(
+    {
+        Lie.UPGRADE_IGNORED: "it runs kubernetes-1.20",
+        Lie.ONE_LEFT_BEHIND: "it runs kubernetes-1.20",
+        Lie.SERVICE_NOT_RESTARTED: "to run the containerd that is in place",
+        Lie.POD_REPLACED: "is gone",
+        Lie.PODS_RESTART: "restarts on",
+        Lie.UNITS_RESTART: "held_on: invalid",
+    }
+)
 _NEW_BIRD: Row = MappingProxyType(
     {
         Lie.UPGRADE_IGNORED: "runs BIRD 2.0.12",
@@ -392,6 +402,8 @@ LIES: Mapping[str, Row] = MappingProxyType(
             **_UPGRADE,
             Lie.REBOOT_IGNORED: "boot ID",
             Lie.ONE_WAY_LOST: _UNDER_FLOWS[Lie.ONE_WAY_LOST],
+            Lie.OTHERS_RESTART: "restarted_once: invalid",
+            Lie.REBOOTED_TWICE: "restarted_once: invalid",
         },
         "upgrade/test_rolling.py::test_an_upgrade_to_the_release_that_runs_changes_nothing": {
             Lie.WRITE_LOST: _UNDER_PROBE[Lie.WRITE_LOST],
@@ -461,6 +473,23 @@ LIES: Mapping[str, Row] = MappingProxyType(
                 },
                 "test_components_interrupted.py::test_an_upgrade_that_is_killed_at_every_boundary_is_resumed": {
                     **_IN_PLACE,
+                    Lie.UPGRADE_IGNORED: "it gets no further",
+                },
+            }.items()
+        },
+        **{
+            f"upgrade/{name}": {**_UNDER_FLOWS, **_NEW_RUNTIME, **row}
+            for name, row in {
+                "test_kubernetes_in_place.py::"
+                "test_another_container_runtime_goes_unnoticed_and_again_changes_nothing": {
+                    Lie.SETTING_DRIFTS: "net.ipv4.conf.all.rp_filter",
+                    Lie.OBJECTS_CHURN: "all to be settled",
+                },
+                "test_kubernetes_midway.py::test_two_runtimes_serve_as_one_and_nodes_go_back": {
+                    Lie.LOGS_EMPTY: "has logged",
+                },
+                "test_kubernetes_midway.py::"
+                "test_an_upgrade_that_is_killed_at_every_boundary_is_resumed_under_running_pods": {
                     Lie.UPGRADE_IGNORED: "it gets no further",
                 },
             }.items()

@@ -92,6 +92,8 @@ def test_a_scenario_tries_what_a_row_says_and_a_row_names_a_scenario_that_tries_
         assert found[name].scenario is not None, f"{name} is tried, and names no scenario"
     for path in found.values():
         if path.scenario is not None:
+            untried = {str(variant) for variant in path.variants} - {each for name, each in marked if name == path.name}
+            assert not untried, f"{path.name} has {untried}, which no scenario tries"
             assert path.name in {name for name, _ in by_file[path.scenario]}, (
                 f"{path.scenario} does not try {path.name}"
             )

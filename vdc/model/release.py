@@ -17,7 +17,7 @@ KUBERNETES: Final = "kubernetes"
 SUPPORTED_KUBERNETES: Final[tuple[Minor, Minor]] = ((1, 20), (1, 35))
 """The first and the last minor version of Kubernetes whose flags and API versions are known."""
 
-BUILD_RECIPE: Final = 1
+BUILD_RECIPE: Final = 2
 """Raise when the same source is built in another way."""
 
 UNPACK_RECIPE: Final = 1

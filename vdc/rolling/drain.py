@@ -36,8 +36,10 @@ class KubernetesDrain:
         """
         self._expect_none_protected(name, self._leaving(name))
         dc = self.kubernetes.dc
-        yield from patiently(dc, lambda: self._mark(name, unschedulable=True), f"{name} to be cordoned", _USE_SECONDS)
+        mark: Callable[[], None] = lambda: self._mark(name, unschedulable=True)  # noqa: E731
         try:
+            # an API that answers too late may have done it all the same
+            yield from patiently(dc, mark, f"{name} to be cordoned", _USE_SECONDS)
             what = f"{name} to be drained"
             yield from patiently(dc, lambda: self._empty(name), what, self.seconds, every=_INTERVAL)
         except WaitTimeout as error:

@@ -27,7 +27,7 @@ LEAVING: Final[Mapping[str, tuple[End, frozenset[str]]]] = MappingProxyType(
         "shutdown": (End.POWER_OFF, frozenset({"stopped shutdown"})),
         "crash": (End.CUT, frozenset({"crashed panicked"})),
         "NMI": (End.CUT, frozenset({"crashed panicked"})),
-        "reimage": (End.FORGOTTEN, frozenset({"stopped destroyed"})),
+        "reimage": (End.FORGOTTEN, frozenset({"stopped destroyed", "stopped shutdown"})),
     }
 )
 """What the harness does to a server: how its boot then ends, and what the hypervisor says, at least one of it."""
@@ -113,6 +113,13 @@ def restarted_once(found: Collection[Absence], servers: Collection[str], events:
     kind = Kind.INVALID if bad else Kind.VALID if servers else Kind.UNKNOWN
     message = shown(bad) if bad else f"{len(servers)} servers, each once" if servers else "no server was to restart"
     return Verdict(kind=kind, checker="restarted_once", message=message, figures=figures)
+
+
+def nobody_away(found: Collection[Absence], events: Iterable[Event]) -> Verdict:
+    """Judge whether no server restarted, by what the guests say and by how often the hypervisor has seen them start."""
+    gone = sorted({*(absence.server for absence in found), *_starts(events)})
+    kind, message = (Kind.INVALID, f"restarted: {shown(gone)}") if gone else (Kind.VALID, "no server restarted")
+    return Verdict(kind=kind, checker="nobody_away", message=message, figures={"restarts": float(len(gone))})
 
 
 def at_most_away(found: Sequence[Absence], *, most: int) -> Verdict:

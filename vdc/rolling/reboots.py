@@ -15,7 +15,7 @@ from vdc.cluster.api import Cluster
 from vdc.cluster.kubernetes.api import KubernetesCluster
 from vdc.datacenter.api import DataCenter, Machine, Power
 from vdc.datacenter.pace import budget, deadline
-from vdc.errors import ClusterError, CommandError, VdcError, WaitTimeout
+from vdc.errors import ClusterError, CommandError, InputError, VdcError, WaitTimeout
 from vdc.faults.sight import neighbours_back
 from vdc.rolling.boots import remember
 from vdc.rolling.history import BACK, HELD
@@ -70,10 +70,16 @@ def roll(  # noqa: PLR0913 - whom, within which limits, how, and who hears of it
     host whose slowness is 1.0.
 
     Raises:
+        InputError: none is to restart, or one that there is not; nothing was touched.
         ClusterError: one could not go, or did not come back, within the patience of the queue: names it.
     """
     wanted = frozenset(server.name for server in dc.topology.members) if servers is None else frozenset(servers)
     nodes = nodes_of(dc.topology)
+    if unknown := sorted(wanted.difference(node.name for node in nodes)) or (not wanted and ["none"]):
+        raise InputError(
+            f"no such servers to restart: {', '.join(unknown)}",
+            hint=f"there is {', '.join(each.name for each in nodes)}",
+        )
     queue = Queue.of(nodes, _scaled(dc, limits), done=[node.name for node in nodes if node.name not in wanted])
     with dc.steps.step(f"restart {', '.join(queue.left)} {how}"):
         rolling = _Rolling(dc, queue, _Restart(dc=dc, cluster=cluster, how=how, drain=drain), held)

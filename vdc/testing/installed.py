@@ -25,6 +25,14 @@ VERSIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "containerd": "1.6.20",
             "kubernetes": "1.20.2",
         },
+        "kubernetes-1.20-containerd-1.7": {
+            "os": "12",
+            "kernel": "6.1.0",
+            "bird": "2.0.12",
+            "etcd": "3.4.23",
+            "containerd": "1.7.24",
+            "kubernetes": "1.20.2",
+        },
         "debian-13": {"os": "13", "kernel": "6.12.0", "bird": "2.17.1", "etcd": "3.5.16"},
         "debian-12-etcd-3.5": {"os": "12", "kernel": "6.1.0", "bird": "2.0.12", "etcd": "3.5.16"},
     }
@@ -34,8 +42,14 @@ VERSIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 LOOK: Final = SCRIPT.splitlines()[0]
 """How the script begins that looks at a server."""
 
-_OF: Final = {"/usr/sbin/bird": "bird", "/usr/bin/etcd": "etcd", "/usr/lib/systemd/systemd": "os"}
-"""Executables that run, to the component that they are of."""
+_OF: Final = {
+    "/usr/sbin/bird": "bird",
+    "/usr/bin/etcd": "etcd",
+    "/usr/lib/systemd/systemd": "os",
+    "/usr/bin/containerd": "containerd",
+    "/usr/bin/containerd-shim-runc-v2": "runc",
+}
+"""Executables that run, to the component that they are of; what holds containers is of no release any more."""
 
 
 class Installed:
@@ -66,6 +80,11 @@ class Installed:
             self._starts[place] = self._starts.get(place, 0) + 1
             self._runs[place] = self._files.get(place, self._world.releases[server])
         self._world.changed()
+
+    @property
+    def restarted(self) -> bool:
+        """Whether anything was restarted with what is in place."""
+        return any(self._starts.values())
 
     def versions(self, server: str) -> Mapping[str, str]:
         """Return what a server says that it has."""
@@ -140,9 +159,11 @@ def told(
     of the first process. `replaced` are the versions of which processes are whose file is another one now.
     """
     running = {**versions, **({"etcd": stale["etcd"]} if stale else {}), **replaced}
-    gone = [" (deleted)" if part in replaced else "" for part in _OF.values()]
-    marks = "".join(f"{pid + number} {executable}{gone[number]}|\n" for number, executable in enumerate(_OF))
-    sums = "".join(f"{digest(path, running)}  {pid + number}/exe\n" for number, path in enumerate(_OF))
+    parts = {*versions, *(["runc"] if "containerd" in versions else [])}
+    there = {path: part for path, part in _OF.items() if part in parts}
+    gone = [" (deleted)" if part in replaced else "" for part in there.values()]
+    marks = "".join(f"{pid + number} {executable}{gone[number]}|\n" for number, executable in enumerate(there))
+    sums = "".join(f"{digest(path, running)}  {pid + number}/exe\n" for number, path in enumerate(there))
     return (
         f"=== sysctl\nnet.ipv4.conf.all.rp_filter = {2 if drifted else 0}\n"
         "=== firewall\n=== route\n127.0.0.0/8 dev lo\n"

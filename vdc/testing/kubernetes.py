@@ -160,6 +160,8 @@ class FakeKubernetes(FakeCluster):
         if Lie.PODS_RESTART in self._world.lies:
             for pod in self._controllers.pods:
                 pod.restarts += 1
+        if Lie.POD_REPLACED in self._world.lies and self._world.installed.restarted and self._controllers.pods:
+            self._controllers.pods[0].uid = "of another"
         return tuple(
             pod.shown()
             for pod in self._controllers.pods

@@ -59,6 +59,7 @@ class Lie(StrEnum):
     SPREAD_BY_CHANCE = "replicas are where there is room, as it happens one in each rack"
     SPREAD_IGNORED = "all replicas are in one rack"
     PODS_RESTART = "pods restart all the time"
+    POD_REPLACED = "a pod is begun anew when a service of its node is restarted, and nobody is told"
     UNITS_RESTART = "units restart all the time"
     OBJECTS_CHURN = "a controller writes the same object all the time"
     VOLUME_LOST = "the volume of a new pod is empty"

@@ -19,6 +19,7 @@ _HEALTH_PORT: Final = 10256
 _FIRST: Final = 20
 """Of the service pool: those before it are the cluster's own."""
 _NOBODY: Final = "192.0.2.1"
+_NODE_PORTS = 30_000
 
 Rules = dict[str, tuple[str, ...]]
 """Service ("NAMESPACE/NAME") to the uids of the pods behind it, as a node knows it."""
@@ -61,6 +62,7 @@ class Traffic:
             outside = Lie.BALANCER_OUTSIDE_POOL in self._lies
             address = _NOBODY if outside else str(kubernetes.load_balancers[0][number])
             written["status"] = {"loadBalancer": {"ingress": [{"ip": address}]}}
+            written["spec"]["ports"][0]["nodePort"] = _NODE_PORTS + number
 
     def sync(self) -> None:
         """Let every kube-proxy that runs learn what is behind the services."""
@@ -98,7 +100,8 @@ class Traffic:
         for server in self._dc.topology.members:
             if str(server.node.ip) == host and port == _HEALTH_PORT:
                 return self._healthy(server.name)
-        pod = self._pod_at(host, port) or self._behind_service(source, host, port) or self._behind_balancer(host, port)
+        pod = self._pod_at(host, port) or self._behind_service(source, host, port)
+        pod = pod or self._behind_balancer(host, port) or self._behind_node(host, port)
         if pod is None or self.dead(pod.node) or self._lost(source, pod.node):
             raise ClusterError(f"http://{host}:{port}/ does not answer")
         return f"{pod.name} {pod.node}\n"
@@ -139,6 +142,16 @@ class Traffic:
                 if Lie.BALANCER_OF_ONE_RACK in self._lies:
                     pods = [pod for pod in pods if self._rack(pod.node) == self._rack(pods[0].node)]
                 return self._next(host, pods)
+        return None
+
+    def _behind_node(self, host: str, port: int) -> FakePod | None:
+        """Return the pod on a node behind a port that this has for a service."""
+        for service in self._objects.of("Service"):
+            if any(each.get("nodePort") == port for each in service["spec"].get("ports", ())):
+                for server in self._dc.topology.members:
+                    if str(server.node.ip) == host:
+                        behind = self._pods(self._rules.get(server.name, {}).get(_name(service), ()))
+                        return next((pod for pod in behind if pod.node == server.name), None)
         return None
 
     def _pods(self, uids: Sequence[str]) -> list[FakePod]:

@@ -154,12 +154,15 @@ class InPlace:
         """Wait until systemd has started the units again, the program that is in place runs, and all serve."""
 
         def runs() -> None:
-            told = machine.run(["sh", "-s"], stdin=units_script(component, units)).stdout
+            try:
+                told = machine.run(["sh", "-s"], stdin=units_script(component, units)).stdout
+                found = [each for each in _running(_glance(machine)) if each.executable in PROGRAMS[component]]
+            except (CommandError, WaitTimeout, ValueError) as error:
+                raise NotYet(str(error)) from error
             if set(_invocations(told)) & set(self._before.get((machine.name, component), ())):
                 raise NotYet("it was not started again")
             if wrong := [state for state in unit_states(told) if state != {**state, **_WELL}]:
                 raise NotYet(f"its units are {wrong}")
-            found = [each for each in _running(_glance(machine)) if each.executable in PROGRAMS[component]]
             if not found or any(each.deleted for each in found):
                 raise NotYet("the old program still runs" if found else "it does not run")
 
@@ -167,6 +170,8 @@ class InPlace:
         wait_for(runs, what=what, timeout=deadline(self._dc, _SECONDS), interval=2.0)
         wait_converged(self._dc)
         self._cluster.wait_serving()
+        if isinstance(self._cluster, KubernetesCluster):
+            self._cluster.wait_nodes_ready()
 
 
 def programs_of(path: UpgradePath) -> frozenset[str]:

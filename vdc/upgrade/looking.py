@@ -15,7 +15,7 @@ SCRIPT: Final = """\
 : vdc-upgrade look
 export LC_ALL=C
 echo '=== sysctl'; sysctl -a 2>/dev/null
-echo '=== firewall'; nft list ruleset 2>&1
+echo '=== firewall'; nft --stateless list ruleset || echo '=== silent'
 echo '=== route'; ip route show table all; ip -6 route show table all
 echo '=== unit'; systemctl list-unit-files --no-legend --no-pager
 echo '=== state'; systemctl list-units --all --plain --no-legend --no-pager
@@ -97,6 +97,8 @@ def parse(text: str) -> Look:
     }
     if silent := [kind for kind in ("sysctl", "route", "unit") if not things[kind]]:
         raise ValueError(f"it told of no {' and no '.join(silent)}")
+    if "silent" in sections:
+        raise ValueError("nft told of no firewall")
     processes = tuple(_processes(sections["mark"], sections["digest"]))
     return Look(things=MappingProxyType(things), processes=processes)
 

@@ -113,7 +113,10 @@ def _reimaged(work: Work) -> Iterator[Stage]:
     yield work.stage(
         f"{drain}shut it down, give it a new root disk, power it on{back}",
         f"it has booted anew, serves, and says {work.says()}",
-        parts=(*CONTROL_PLANE, *ON_NODES) if "kubernetes" in work.changing else (),
+        parts=(
+            *((*CONTROL_PLANE, *ON_NODES) if "kubernetes" in work.changing else ()),
+            *(name for name in _RUNTIME if name in work.changing),
+        ),
     )
 
 

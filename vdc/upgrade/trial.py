@@ -23,6 +23,8 @@ from vdc.observe.flow_checkers import longest_flow_outage
 from vdc.observe.service import Prober, service_verdicts
 from vdc.observe.steadiness import no_churn
 from vdc.observe.verdict import Verdict, judge
+from vdc.rolling.history import nobody_away
+from vdc.rolling.witness import Witness, restart_verdicts, witnessing
 from vdc.upgrade.compare import as_it_should_be, differences
 from vdc.upgrade.in_place import programs_of
 from vdc.upgrade.journal import FILE, Begun, Journal
@@ -40,6 +42,9 @@ _TOLD: Final[Mapping[str, str]] = MappingProxyType(
     {"debian": "os", **{name: name for name in ("kernel", "bird", "etcd", "containerd", "kubernetes")}}
 )
 """Components of which servers tell the version themselves, and what they call them; of others `Way.at` knows."""
+
+RESTARTING: Final = frozenset({Method.REIMAGE, Method.FIRMWARE})
+"""What servers restart for."""
 
 _AT_ONCE: Final = 4  # servers
 _BEFORE: Final = "before → after"
@@ -91,16 +96,28 @@ def tried(
 ) -> Iterator[Upgrader]:
     """Demand that the body leads all nodes of a path from its old release to its new one, and that nobody notices.
 
+    Each node restarts once where the path takes a restart, and else never; never are more away than the path allows.
+
     Raises AssertionError with what all checkers say; WaitTimeout: it is not whole afterwards.
     """
     going = upgrader(dc, cluster, path, upgrades)
     expect_release(dc, going.way, path, new=False)
     fresh = upgrades.fresh(dc, path.target)
     before = looks(dc, cluster)
-    with under_load(dc, cluster, path, probe=probe):
+    with witnessing(dc) as witness, under_load(dc, cluster, path, probe=probe):
         yield going
     expect_release(dc, going.way, path, new=True)
-    judge(*evidence(dc, cluster, path, before=before, fresh=fresh, upgrades=upgrades))
+    judge(
+        *evidence(dc, cluster, path, before=before, fresh=fresh, upgrades=upgrades),
+        *restarts(witness, going.way, path),
+    )
+
+
+def restarts(witness: Witness, way: Way, path: UpgradePath) -> tuple[Verdict, ...]:
+    """Judge whether those went away who had to, each once, and no more at a time than a path allows."""
+    if path.method in RESTARTING:
+        return restart_verdicts(witness, servers=[node.name for node in way.nodes], most=path.at_once)
+    return (nobody_away(witness.away, witness.events),)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -27,7 +28,12 @@ OUT: Final = "out"
 PROGRAMS: Final = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet")
 
 _MANIFEST: Final = "manifest.json"
-_PACKAGES: Final = ("ca-certificates", "dpkg-dev", "git", "golang-go", "make", "rsync")
+_RENEWED: Final = "github.com/modern-go/reflect2"
+"""What the source has vendored in a version that breaks memory when Go 1.18 or later builds it: an API server dies of
+the first custom resource (https://github.com/modern-go/reflect2/issues/26, kubernetes/kubernetes#104949). Debian has
+1.0.2, which is for these, as a package."""
+_RENEWED_PACKAGE: Final = "golang-github-modern-go-reflect2-dev"
+_PACKAGES: Final = ("ca-certificates", "dpkg-dev", "git", "golang-go", _RENEWED_PACKAGE, "make", "rsync")
 _TREE: Final = "/go/src/k8s.io/kubernetes"
 _VERSION_PACKAGES: Final = ("component-base/version", "client-go/pkg/version")
 _STEP_SECONDS: Final = 3600.0
@@ -60,6 +66,7 @@ def build(source: DebianSource, work: Path, *, mirror: str | None, log: Path) ->
     work.mkdir()
     debian.bootstrap(root, source.suite, _PACKAGES, variant="apt", mirror=mirror, log=log)
     _unpack(source, root, log)
+    _renew(root)
     _run(root, ["make", "generated_files"], log)
     flags = " ".join(("-s -w", *link_flags(source.version, _changed(root))))
     commands = [f"./cmd/{program}" for program in PROGRAMS]
@@ -108,6 +115,16 @@ def _unpack(source: DebianSource, root: Path, log: Path) -> None:
         )
     # apt has checked it; the keys of its maintainers are another package
     _run(root, ["dpkg-source", "--no-check", "-x", described[0], _TREE], log, folder="/src")
+
+
+def _renew(root: Path) -> None:
+    """Put Debian's own version of a library in the place of the vendored one. Raises HostError: there is none."""
+    new, old = root / "usr/share/gocode/src" / _RENEWED, root / _TREE.lstrip("/") / "vendor" / _RENEWED
+    for each in (new, old):
+        if not each.is_dir():
+            raise HostError(f"{each} is not there")
+    shutil.rmtree(old)
+    shutil.copytree(new, old)
 
 
 def _changed(root: Path) -> str:

@@ -1,0 +1,31 @@
+"""What Kubernetes stands on is upgraded in place: pods run on, and nobody notices."""
+
+from dataclasses import replace
+
+import pytest
+
+from vdc.cluster.kubernetes.api import KubernetesCluster
+from vdc.datacenter.api import DataCenter
+from vdc.observe.service import Prober
+from vdc.observe.verdict import judge
+from vdc.upgrade.kubernetes_trial import pods_stay, settled_down, tried_in_place
+from vdc.upgrade.trial import Upgrades, upgrader
+
+pytestmark = [pytest.mark.upgrade, pytest.mark.nightly, pytest.mark.releases("kubernetes-1.20-containerd-1.7")]
+
+PATH = "containerd-1.7"
+
+
+@pytest.mark.upgrades(PATH, "plain")
+@pytest.mark.upgrades(PATH, "again")
+def test_another_container_runtime_goes_unnoticed_and_again_changes_nothing(
+    dc: DataCenter, kubernetes: KubernetesCluster, probe: Prober, upgrades: Upgrades
+) -> None:
+    """Every node runs the new one, and every pod the containers that it had; a second upgrade leaves all alone."""
+    path = upgrades.path(PATH)
+    with tried_in_place(dc, kubernetes, path, probe=probe, upgrades=upgrades) as going:
+        assert set(going.run()) == set(kubernetes.node_names)
+    same = replace(path, origin=path.target, changes=tuple(replace(each, old=each.new) for each in path.changes))
+    with pods_stay(kubernetes):
+        assert upgrader(dc, kubernetes, same, upgrades).run() == ()
+        judge(settled_down(kubernetes))

@@ -1,0 +1,198 @@
+"""An upgrade below or of a Kubernetes that is tried: what its users see meanwhile, and what became of its pods."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
+from typing import Final
+
+from vdc.cluster.kubernetes.api import KubernetesCluster
+from vdc.datacenter.api import DataCenter
+from vdc.faults.proofs import keeping_data, wait_whole
+from vdc.observe.checkers import no_write_lost
+from vdc.observe.flow_checkers import longest_flow_outage
+from vdc.observe.flow_watch import FlowSeen, FlowWatch
+from vdc.observe.idle import quiet
+from vdc.observe.ordinary import keeper_of_a_volume, settled, web_on_every_node
+from vdc.observe.service import Prober
+from vdc.observe.verdict import Kind, Verdict, judge, shown
+from vdc.observe.volume import writing
+from vdc.rolling.witness import witnessing
+from vdc.upgrade.compare import as_it_should_be, differences
+from vdc.upgrade.in_place import programs_of
+from vdc.upgrade.looking import Look, Process, look
+from vdc.upgrade.path import Traffic, UpgradePath
+from vdc.upgrade.running import nothing_old
+from vdc.upgrade.trial import QUIET, Upgrades, allowed, expect_release, restarts, upgrader
+from vdc.upgrade.upgrader import Upgrader
+
+SHIM: Final = "/usr/bin/containerd-shim-runc-v2"
+"""What holds the containers of a pod, by the containerd that began it, until the pod ends: containers would not outlive
+another one (https://github.com/containerd/containerd/blob/main/core/runtime/v2/README.md)."""
+
+_LANES: Final[Mapping[str, Traffic]] = MappingProxyType(
+    {"API": "api", "pod": "flows", "service": "service", "load": "load-balancer", "DNS": "dns"}
+)
+"""How the lane begins that something is told under (`vdc.observe.kubernetes_ways`), to what a budget calls it."""
+
+Pods = Mapping[str, str]
+"""Namespace, name and uid of a pod, to its node and its restarts."""
+
+
+@contextmanager
+def tried_in_place(
+    dc: DataCenter, kubernetes: KubernetesCluster, path: UpgradePath, *, probe: Prober, upgrades: Upgrades
+) -> Iterator[Upgrader]:
+    """Demand that the body leads all nodes of a path to its new release, that nobody notices, and no pod is touched.
+
+    Raises AssertionError with what all checkers say; WaitTimeout: it is not whole afterwards.
+    """
+    going = upgrader(dc, kubernetes, path, upgrades)
+    expect_release(dc, going.way, path, new=False)
+    settled(kubernetes)
+    before = look_at_nodes(kubernetes)
+    with witnessing(dc) as witness, pods_stay(kubernetes), users_of(dc, kubernetes, path, probe=probe):
+        yield going
+    expect_release(dc, going.way, path, new=True)
+    after = look_at_nodes(kubernetes)
+    judge(
+        nothing_old_but_shims(dc, path, before, after, upgrades),
+        changed_in_place(path, before, after),
+        settled_down(kubernetes),
+        *restarts(witness, going.way, path),
+    )
+
+
+@contextmanager
+def users_of(dc: DataCenter, kubernetes: KubernetesCluster, path: UpgradePath, *, probe: Prober) -> Iterator[None]:
+    """Demand that every way to a cluster is open but for as long as a path allows, and that nothing written is lost.
+
+    Objects are written before the body through each API server, and lines on a volume all the time.
+
+    Raises AssertionError.
+    """
+    keeper = partial(keeper_of_a_volume, kubernetes)
+    pods = web_on_every_node(kubernetes)
+    volume = writing(kubernetes, keeper)
+    with probe.kubernetes(kubernetes, pods) as watch, volume as written, keeping_data(kubernetes):
+        yield
+        wait_whole(dc, kubernetes)
+        kubernetes.wait_nodes_ready()
+    judge(*outages(dc, path, watch), no_write_lost(written.operations, written.final))
+
+
+def outages(dc: DataCenter, path: UpgradePath, watch: FlowWatch) -> tuple[Verdict, ...]:
+    """Return a verdict for each budget of a path."""
+    groups: dict[Traffic, list[FlowSeen]] = {traffic: [] for traffic in path.budgets}
+    for flow in watch.flows:
+        groups[_LANES[flow.lane.split()[0]]].append(flow)
+    return tuple(
+        longest_flow_outage(replace(watch, flows=tuple(flows)), budget=allowed(dc, path, traffic))
+        for traffic, flows in groups.items()
+    )
+
+
+@contextmanager
+def pods_stay(kubernetes: KubernetesCluster) -> Iterator[None]:
+    """Demand that after the body each pod is the one that it was, where it was, held by the process that held it.
+
+    Raises AssertionError.
+    """
+    before, held = pods_of(kubernetes), _shims(look_at_nodes(kubernetes))
+    yield
+    judge(untouched(before, pods_of(kubernetes)), held_on(held, _shims(look_at_nodes(kubernetes))))
+
+
+def pods_of(kubernetes: KubernetesCluster) -> Pods:
+    """Return all pods there are. Raises ClusterError."""
+    return {
+        f"{pod.namespace}/{pod.name} {pod.uid}": f"{pod.restarts} restarts on {pod.node}" for pod in kubernetes.pods()
+    }
+
+
+def untouched(before: Pods, after: Pods) -> Verdict:
+    """Judge whether no pod was evicted, restarted, moved or begun."""
+    gone = [f"{name} is gone" for name in sorted(before.keys() - after.keys())]
+    new = [f"{name} is new" for name in sorted(after.keys() - before.keys())]
+    other = [
+        f"{name} has {after[name]}, had {had}" for name, had in sorted(before.items()) if after.get(name, had) != had
+    ]
+    figures = {"pods": float(len(before)), "touched": float(len(gone) + len(new) + len(other))}
+    if wrong := [*gone, *other, *new]:
+        return Verdict(kind=Kind.INVALID, checker="untouched", message=shown(wrong), figures=figures)
+    if not before:
+        return Verdict(kind=Kind.UNKNOWN, checker="untouched", message="there were no pods", figures=figures)
+    message = f"{len(before)} pods are the same, where they were"
+    return Verdict(kind=Kind.VALID, checker="untouched", message=message, figures=figures)
+
+
+def held_on(before: Mapping[str, Collection[int]], after: Mapping[str, Collection[int]]) -> Verdict:
+    """Judge whether each process that held the containers of a pod on a node is still there, and no other one is.
+
+    Containers outlive nobody who holds them: so they were not begun anew either, whatever the API says.
+    """
+    figures = {"shims": float(sum(map(len, before.values())))}
+    wrong = [
+        f"on {node} pods were held by {sorted(pids)}, and are by {sorted(after.get(node, ()))}"
+        for node, pids in sorted(before.items())
+        if set(pids) != set(after.get(node, ()))
+    ]
+    if wrong:
+        return Verdict(kind=Kind.INVALID, checker="held_on", message=shown(wrong), figures=figures)
+    if not any(before.values()):
+        return Verdict(kind=Kind.UNKNOWN, checker="held_on", message="no containers were there", figures=figures)
+    message = f"the {figures['shims']:.0f} processes that hold containers are those that did"
+    return Verdict(kind=Kind.VALID, checker="held_on", message=message, figures=figures)
+
+
+def look_at_nodes(kubernetes: KubernetesCluster) -> Mapping[str, Look]:
+    """Look at every node, the control plane first. Raises CommandError, WaitTimeout, ClusterError."""
+    return {name: look(kubernetes.dc.servers[name]) for name in kubernetes.node_names}
+
+
+def nothing_old_but_shims(
+    dc: DataCenter, path: UpgradePath, before: Mapping[str, Look], after: Mapping[str, Look], upgrades: Upgrades
+) -> Verdict:
+    """Judge whether of the programs that a path renews only the new ones run on every node.
+
+    Shims of pods that ran before are left out, but no other: what a container runs is none of the release.
+    """
+    wanted = programs_of(path) | {SHIM}
+    seen = {
+        name: tuple(_of(one.processes, wanted, besides=_of(before[name].processes, {SHIM})))
+        for name, one in after.items()
+    }
+    return nothing_old(seen, upgrades.executables(dc, path.target, wanted), release=path.target)
+
+
+def changed_in_place(path: UpgradePath, before: Mapping[str, Look], after: Mapping[str, Look]) -> Verdict:
+    """Judge whether all that is another way than before has a reason in the path."""
+    found = [
+        difference
+        for server, now in after.items()
+        for difference in differences(server, "before → after", before[server].things, now.things)
+    ]
+    looked = sum(len(things) for one in after.values() for things in one.things.values())
+    return as_it_should_be(found, path.allowed, looked=looked)
+
+
+def settled_down(kubernetes: KubernetesCluster) -> Verdict:
+    """Judge whether nothing of the cluster changes any more: objects, pods, units."""
+    found = quiet(kubernetes).changes(QUIET)
+    kind, message = (Kind.INVALID, shown(found)) if found else (Kind.VALID, "nothing changes any more")
+    return Verdict(kind=kind, checker="settled_down", message=message, figures={"changes": float(len(found))})
+
+
+def _shims(seen: Mapping[str, Look]) -> Mapping[str, frozenset[int]]:
+    return {name: frozenset(process.pid for process in _of(one.processes, {SHIM})) for name, one in seen.items()}
+
+
+def _of(ran: Iterable[Process], programs: Collection[str], *, besides: Iterable[Process] = ()) -> Iterator[Process]:
+    """Yield the processes of some programs, but for those of the same number and program that were there before."""
+    known = {(process.pid, process.executable) for process in besides}
+    for process in ran:
+        if process.executable in programs and (process.pid, process.executable) not in known:
+            yield process
