@@ -44,12 +44,12 @@ def test_an_api_server_that_is_stopped_is_missed_only_by_those_who_ask_it_alone(
 ) -> None:
     """Proxies turn to the others, if there are any, and what pods serve goes on in any case."""
     server = kubernetes.members[0]
-    besides = [server] if len(kubernetes.members) > 1 else list(kubernetes.node_names)
-    with probe.kubernetes(kubernetes, web_on_every_node(kubernetes)) as watch:
+    away = [server] if len(kubernetes.members) > 1 else kubernetes.node_names
+    with probe.kubernetes(kubernetes, web_on_every_node(kubernetes), away=away) as watch:
         with inject(ComponentsStopped(kubernetes, (Component.API_SERVER,), (server,))):
             pass  # it is enough that it stopped
         kubernetes.wait_serving()
-    judge_flows(watch, longest=budget(dc, SERVER_LOST), besides=besides)
+    judge_flows(watch, longest=budget(dc, SERVER_LOST))
 
 
 def test_what_was_acknowledged_on_a_volume_outlives_its_pod(kubernetes: KubernetesCluster) -> None:

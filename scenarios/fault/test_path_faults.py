@@ -55,8 +55,8 @@ def test_a_spine_without_power_costs_little(dc: DataCenter, probe: Prober, injec
 def test_a_tor_without_power_is_missed_by_nobody_else(dc: DataCenter, probe: Prober, inject: Inject) -> None:
     """Only what goes to that ToR itself is lost: its rack is reached over the others."""
     tor = rack(dc, 0).routers[0]
-    with probe.flows(dc) as watch:
+    with probe.flows(dc, away=[tor]) as watch:
         with inject(RouterOff(tor)):
             wait_converged(dc, down=[tor])
         wait_converged(dc)
-    judge_flows(watch, longest=budget(dc, CARRIER_LOST), besides=[tor])
+    judge_flows(watch, longest=budget(dc, CARRIER_LOST))

@@ -413,13 +413,15 @@ def server(dc: LiveDataCenter) -> LiveMachine:
     return replace(made, spec=replace(made.spec, hardware=replace(made.spec.hardware, volumes=volumes)))
 
 
-def test_disks_are_known_by_their_names(server: LiveMachine) -> None:
+def test_disks_are_known_by_their_names(server: LiveMachine, monkeypatch: pytest.MonkeyPatch) -> None:
     found = server.disk("data")
     assert (found.serial, found.block and found.block.target) == ("data", "vdb")
     found = server.disk("more")
     assert (found.serial, found.block and found.block.target) == ("more", "vdd")
     assert server.disk("fast").lacks() == "disk fast is on nvme, and only virtio disks are struck"
     assert server.disk("root").lacks() == "what would find out is on its root disk"
+    monkeypatch.setattr(LiveDisk, "_script", lambda *_, **__: None)
+    assert server.disk("root").lacks_files() is None, "it is filled from inside"
     with pytest.raises(InputError, match="has no disk nothing") as caught:
         server.disk("nothing")
     assert caught.value.hint == "it has data, fast, share, more"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -270,6 +271,25 @@ def test_a_server_that_has_little_though_nobody_keeps_it_from_more_proves_nothin
         injected(dc, CpuStolen("rack0-cs0", 75)),
     ):
         raise AssertionError("the body ran")
+
+
+def test_a_server_that_waits_for_other_work_of_its_host_has_its_cpu_back(make_dc: MakeDataCenter) -> None:
+    dc = make_dc()
+    with injected(dc, CpuStolen("rack0-cs0", 50)):
+        dc.world.inside.others = 0.55
+    assert dc.dirty() is None
+
+
+def test_a_server_that_is_idle_though_nobody_else_has_its_cpu_proves_nothing(
+    make_dc: MakeDataCenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dc = make_dc()
+    fault = CpuStolen("rack0-cs0", 50)
+    with injected(dc, fault):
+        pass
+    monkeypatch.setattr(dc.world.inside, "cpu_seconds", lambda *_: 0.5 * time.monotonic())
+    with pytest.raises(NotYet, match=r"CPUs and waited for 0\.00, expected 0\.70 together"):
+        fault.healed(dc)
 
 
 def test_how_often_processes_were_kept_from_having_more(tmp_path: Path) -> None:

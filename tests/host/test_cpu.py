@@ -54,6 +54,12 @@ def test_a_busy_process_gets_no_more_than_is_left_to_it(controller: cpu.Controll
     assert Path(f"/proc/{busy.pid}/cgroup").read_text() == where
 
 
+def test_a_busy_process_has_a_cpu_or_waits_for_one(busy: Popen[bytes]) -> None:
+    waited, began = cpu.waited(busy.pid), time.monotonic()
+    had = used(busy.pid)
+    assert had + (cpu.waited(busy.pid) - waited) / (time.monotonic() - began) == pytest.approx(1.0, abs=0.1)
+
+
 def test_what_is_left_of_a_data_centre_is_freed_and_that_of_others_is_not(
     controller: cpu.Controller, busy: Popen[bytes]
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,7 @@ def test_a_flow_that_ends_where_something_is_gone_is_left_out() -> None:
     seen = watch(flow((12.0, 15.0)), flow(ends=("c", "d")))
     judge_flows(seen, longest=0.1, besides=["b"])
     assert longest_flow_outage(seen, budget=0.1, besides=["c"]).kind is Kind.INVALID
+    assert longest_flow_outage(replace(seen, away=frozenset("b")), budget=0.1).figures["outage"] == 0.0
 
 
 @pytest.mark.parametrize(

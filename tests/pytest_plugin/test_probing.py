@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,13 +21,22 @@ OUTAGE = FlowOutage(start=1.0, end=1.25, lost=24)
 SEEN = (FlowSeen(name="a → b udp", ends=("a", "b"), lane="l", sent=100, lost=24, outages=(OUTAGE,)),)
 
 
-@pytest.mark.parametrize(("seen", "recorded"), [(SEEN, [("flow_outage", 0.25)]), ((), [])], ids=["seen", "nothing"])
-def test_the_longest_outage_of_a_flow_is_recorded_after_a_body_that_failed(
+GONE = FlowSeen(
+    name="a → c udp", ends=("a", "c"), lane="l", sent=100, outages=(FlowOutage(start=1.0, end=9.0, lost=9),)
+)
+
+
+@pytest.mark.parametrize(
+    ("seen", "recorded"),
+    [(SEEN, [("flow_outage", 0.25)]), ((*SEEN, GONE), [("flow_outage", 0.25)]), ((GONE,), []), ((), [])],
+    ids=["seen", "to what is away, too", "to what is away alone", "nothing"],
+)
+def test_the_longest_outage_of_a_flow_that_is_judged_is_recorded_after_a_body_that_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: tuple[FlowSeen, ...], recorded: list[tuple[str, float]]
 ) -> None:
     @contextmanager
-    def flows(*_: object, **__: object) -> Iterator[FlowWatch]:
-        watch = FlowWatch(started=0.0)
+    def flows(*_: object, away: Collection[str], **__: object) -> Iterator[FlowWatch]:
+        watch = FlowWatch(started=0.0, away=frozenset(away))
         try:
             yield watch
         finally:
@@ -37,6 +46,6 @@ def test_the_longest_outage_of_a_flow_is_recorded_after_a_body_that_failed(
     found: list[tuple[str, object]] = []
     probe = RecordingProbe(lambda name, value: found.append((name, value)))
     dc = FakeDataCenter(expand(load(TOPOLOGIES / "fabric.yml")), tmp_path)
-    with pytest.raises(ZeroDivisionError), probe.flows(dc):
+    with pytest.raises(ZeroDivisionError), probe.flows(dc, away=["c"]):
         raise ZeroDivisionError
     assert found == recorded

@@ -471,6 +471,24 @@ LIES: Mapping[str, Row] = MappingProxyType(
                     **_IN_PLACE,
                     Lie.MEMBER_MUTE: "does not answer",
                 },
+                "test_components_under_fault.py::test_a_full_disk_stops_the_step_that_brings_files_and_no_other": {
+                    **_IN_PLACE,
+                    **_FAULT,
+                    Lie.FAILURE_UNTOLD: "rack0-cs0",
+                    Lie.FILES_TORN: "rack0-cs0: /usr/bin/etcd is not what debian-12 has",
+                    Lie.ONE_LEFT_BEHIND: "rack2-cs0",
+                },
+                "test_components_source_lost.py::test_a_source_that_is_lost_amid_a_file_leaves_the_old_one_whole": {
+                    **_IN_PLACE,
+                    Lie.FAULT_WITHOUT_EFFECT: '"Input/output error" stopped nobody',
+                    Lie.FAILURE_UNTOLD: "rack0-cs0",
+                    Lie.FILES_TORN: "rack0-cs0: /usr/bin/etcd is not what debian-12 has",
+                    Lie.ONE_LEFT_BEHIND: "rack2-cs0",
+                },
+                "test_components_killed.py::test_an_upgrader_that_is_killed_while_it_brings_files_is_resumed": {
+                    **_IN_PLACE,
+                    Lie.ONE_LEFT_BEHIND: "rack2-cs0",
+                },
                 "test_components_interrupted.py::test_an_upgrade_that_is_killed_at_every_boundary_is_resumed": {
                     **_IN_PLACE,
                     Lie.UPGRADE_IGNORED: "it gets no further",

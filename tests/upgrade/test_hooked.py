@@ -13,7 +13,7 @@ from vdc.model.load import load
 from vdc.testing import FakeCluster, FakeDataCenter, FakeUpgrades
 from vdc.upgrade.hooked import Hooked
 from vdc.upgrade.path import Change, Hook, Method, UpgradePath
-from vdc.upgrade.trial import upgrader
+from vdc.upgrade.trial import expect_release, upgrader
 from vdc.upgrade.ways import way_of
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +57,17 @@ def test_a_path_with_hooks_is_gone_by_them(dc: FakeDataCenter, path: UpgradePath
     assert going.run() == tuple(NAMES)
     assert {file.read_text() for file in (tmp_path / "notes").iterdir()} == {"2"}
     assert going.run() == ()
+
+
+def test_what_no_release_says_is_told_apart_by_the_hook_alone(dc: FakeDataCenter, path: UpgradePath) -> None:
+    own = replace(path, target=path.origin)
+    going = upgrader(dc, FakeCluster(dc), own, FakeUpgrades(dc))
+    expect_release(dc, going.way, own, new=False)
+    assert going.run(most=1) == ("rack0-cs0",)
+    assert [going.way.at(name) for name in NAMES] == ["debian-12 with agent 2", *["debian-12 with agent 1"] * 2]
+    assert going.run() == ("rack1-cs0", "rack2-cs0")
+    expect_release(dc, going.way, own, new=True)
+    assert going.back() == tuple(NAMES)
 
 
 def test_what_a_command_says_is_in_a_log_and_in_the_error(dc: FakeDataCenter, path: UpgradePath) -> None:

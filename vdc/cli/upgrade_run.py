@@ -79,7 +79,7 @@ def run(  # noqa: PLR0913, PLR0917 - an argument for each option
         going = Upgrader(
             dc=dc,
             way=way_of(dc, cluster, chosen),
-            begun=Begun(path=chosen.name, origin=chosen.origin, target=chosen.target),
+            begun=Begun(path=chosen.name, origin=chosen.before, target=chosen.after),
             journal=Journal(dc.run_directory / FILE),
             limits=limits_of(chosen, at_once=at_once),
             boundary=dying,
@@ -90,7 +90,7 @@ def run(  # noqa: PLR0913, PLR0917 - an argument for each option
             led = going.back([pick("node", each, there) for each in nodes] if nodes else None)
         else:
             led = going.run(most=hold_after)
-    release = chosen.origin if back else chosen.target
+    release = chosen.before if back else chosen.after
     took = f"after {time.monotonic() - start:.1f} s"
     typer.echo(f"{', '.join(led)}: {release} {took}" if led else f"nothing to do: all run {release} already")
 

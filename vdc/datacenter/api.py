@@ -163,6 +163,12 @@ class Machine(Speaker, Powered, Protocol):
     def cpu_seconds(self) -> float:
         """Return how many seconds of CPU time the host has given it. Raises ProcessLookupError: it is off."""
 
+    def cpu_waited(self) -> float:
+        """Return for how many seconds it was ready to run while the host had no CPU for it, whoever had them.
+
+        Raises ProcessLookupError: it is off.
+        """
+
     def set_link(self, interface: str, *, up: bool) -> None:
         """Plug or unplug the cable of a NIC, named as in the guest."""
 

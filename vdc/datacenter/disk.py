@@ -107,8 +107,10 @@ class LiveDisk:
 
     def lacks(self) -> str | None:
         """Return why it cannot be struck, or None."""
-        if self.block is None:
-            return self.why
+        return self.lacks_files() if self.block is not None else self.why
+
+    def lacks_files(self) -> str | None:
+        """Return why it cannot be filled, or None."""
         if others := self.layers():
             return f"something is done to its disk {self.name} already: {', '.join(others)}"
         try:

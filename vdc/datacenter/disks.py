@@ -44,6 +44,9 @@ class Disk(Protocol):
     def lacks(self) -> str | None:
         """Return why it cannot be struck, or None."""
 
+    def lacks_files(self) -> str | None:
+        """Return why it cannot be filled, or None: that is done in the guest, so it may be the root disk, too."""
+
     def layers(self) -> tuple[str, ...]:
         """Return the keys of all that is between the guest and its image now."""
 

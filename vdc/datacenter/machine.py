@@ -309,6 +309,10 @@ class LiveMachine:
         """Return how much CPU time its QEMU has had."""
         return cpu.seconds(self._process)
 
+    def cpu_waited(self) -> float:
+        """Return for how long its QEMU was ready to run, and had no CPU."""
+        return cpu.waited(self._process)
+
     @property
     def _process(self) -> int:
         return int(self.plan.context.process_file(self.name).read_text())

@@ -40,9 +40,13 @@ class DiskFault(Fault):
         if self.server not in dc.servers:
             return f"there is no server {self.server}"
         try:
-            return self._disk(dc).lacks()
+            return self.why_not(self._disk(dc))
         except InputError as error:
             return error.message
+
+    def why_not(self, disk: Disk) -> str | None:
+        """Return why a disk cannot be struck so."""
+        return disk.lacks()
 
     def bites(self, dc: DataCenter) -> None:
         """The guest finds it so, past its page cache."""
@@ -156,6 +160,10 @@ class DiskFull(DiskFault):
     def name(self) -> str:
         """`disk DISK of SERVER full`."""
         return f"disk {self.disk} of {self.server} full"
+
+    def why_not(self, disk: Disk) -> str | None:
+        """Return why it cannot be filled: `root` can, too."""
+        return disk.lacks_files()
 
     def inject(self, dc: DataCenter) -> None:
         """Take what is free."""

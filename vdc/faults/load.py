@@ -227,10 +227,16 @@ class CpuStolen(Fault):
         dc.servers[self.server].give_back(self.key)
 
     def healed(self, dc: DataCenter) -> None:
-        """While the server has much to do, the host gives it more than that."""
+        """While the server has much to do, it has more than that, or waits for others that have it; nobody keeps it."""
+        machine = dc.servers[self.server]
+        kept, waited, began = machine.throttled(self.key), machine.cpu_waited(), time.monotonic()
         used = self._used(dc)
-        if used < 1.4 * self._left(dc):
-            raise NotYet(f"{self.server} had {used:.2f} CPUs, expected more than {self._left(dc):.2f}")
+        waiting = (machine.cpu_waited() - waited) / (time.monotonic() - began)
+        if machine.throttled(self.key) > kept:
+            raise NotYet(f"the host still keeps CPU time from {self.server}")
+        if used + waiting < 1.4 * self._left(dc):
+            least = f"expected {1.4 * self._left(dc):.2f} together"
+            raise NotYet(f"{self.server} had {used:.2f} CPUs and waited for {waiting:.2f}, {least}")
 
     def _left(self, dc: DataCenter) -> float:
         return dc.topology.server(self.server).cpu * (1 - self.percent / 100)

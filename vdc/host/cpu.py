@@ -120,3 +120,17 @@ def seconds(pid: int) -> float:
     except FileNotFoundError as error:
         raise ProcessLookupError(pid) from error
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def waited(pid: int) -> float:
+    """Return for how many seconds threads of a process were ready to run, and had no CPU of this host.
+
+    It is the run delay of Linux, scheduler/sched-stats. Raises ProcessLookupError.
+    """
+    delays = list[int]()
+    for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # of a thread that has just ended
+            delays.append(int(file.read_text().split()[1]))
+    if not delays:
+        raise ProcessLookupError(pid)
+    return sum(delays) / 1e9

@@ -17,9 +17,10 @@ _LAST = 1.0  # seconds; a probe that is well has told of its packets so soon
 def longest_flow_outage(watch: FlowWatch, *, budget: float, besides: Collection[str] = ()) -> Verdict:
     """Judge whether no stream of a flow lost all its packets for more than `budget` seconds.
 
-    Flows that end at one of the devices `besides` are left out. An outage that might be the probe's own is `unknown`,
-    and so are no flows, a flow without packets, and a time that nobody looked at. The figures are `outage` and `lost`,
-    `duplicated` and `reordered`, the shares of packets, and `resolution`, by which an outage may be shorter than told.
+    Flows that end at one of the devices `besides`, or at one that is to go away, are left out. An outage that might be
+    the probe's own is `unknown`, and so are no flows, a flow without packets, and a time that nobody looked at. The
+    figures are `outage` and `lost`, `duplicated` and `reordered`, the shares of packets, and `resolution`, by which an
+    outage may be shorter than told.
     """
     flows = watch.besides(besides)
     figures = _figures(watch, flows)

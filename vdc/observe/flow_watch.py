@@ -101,7 +101,8 @@ class FlowWatch:
 
     The body ran from `started` to `ended`, packets were sent until `latest` (host monotonic seconds). `cpu` is the
     share of one core that the dearest of its processes took, `period` the time from one packet of a stream to the
-    next. `gaps` are when one of them was starved itself.
+    next. `gaps` are when one of them was starved itself. `away` are devices that are to go away meanwhile: what ends
+    there is nobody's loss.
     """
 
     started: float
@@ -112,6 +113,7 @@ class FlowWatch:
     events: tuple[Event, ...] = ()
     cpu: float = 0.0
     period: float = PERIOD
+    away: frozenset[str] = frozenset()
 
     @property
     def resolution(self) -> float:
@@ -119,11 +121,12 @@ class FlowWatch:
         return 2 * self.period
 
     def besides(self, devices: Collection[str]) -> tuple[FlowSeen, ...]:
-        """Return the flows that don't end at one of these devices."""
-        return tuple(flow for flow in self.flows if not set(flow.ends) & set(devices))
+        """Return the flows that end neither at one of these devices nor at one that is to go away."""
+        left_out = self.away.union(devices)
+        return tuple(flow for flow in self.flows if left_out.isdisjoint(flow.ends))
 
     def longest(self, *, besides: Collection[str] = ()) -> float:
-        """Return the longest outage of a flow that does not end at one of these devices, in seconds."""
+        """Return the longest outage, in seconds, of the flows that `besides` returns."""
         return max((flow.longest for flow in self.besides(besides)), default=0.0)
 
 

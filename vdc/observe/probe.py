@@ -55,14 +55,18 @@ class Watch:
 class Probe:
     """Starts probes. Stateless; the pytest plugin offers one as the fixture `probe`."""
 
-    def flows(self, dc: DataCenter, *, racks: Collection[int] | None = None) -> AbstractContextManager[FlowWatch]:
+    def flows(
+        self, dc: DataCenter, *, racks: Collection[int] | None = None, away: Collection[str] = ()
+    ) -> AbstractContextManager[FlowWatch]:
         """Have numbered packets go between racks and clients outside for the body: see `vdc.observe.flow_watch`."""
-        return flows(dc, racks=racks)
+        return _without(away, flows(dc, racks=racks))
 
-    def kubernetes(self, kubernetes: KubernetesCluster, pods: Sequence[Pod]) -> AbstractContextManager[FlowWatch]:
+    def kubernetes(
+        self, kubernetes: KubernetesCluster, pods: Sequence[Pod], *, away: Collection[str] = ()
+    ) -> AbstractContextManager[FlowWatch]:
         """Ask over all ways to a Kubernetes for the body, from its client outside: see `kubernetes_ways`."""
         asked = targets(kubernetes, ways_to(kubernetes, pods))
-        return requests(kubernetes.dc, client_of(kubernetes.dc), asked)
+        return _without(away, requests(kubernetes.dc, client_of(kubernetes.dc), asked))
 
     @contextmanager
     def etcd(self, cluster: Cluster, *, period: float | None = None, duration: float = DURATION) -> Iterator[Watch]:
@@ -106,6 +110,13 @@ class Probe:
                 finally:
                     _fill(watch, tail.read(), config.source)
         watch.final = {member: _read_back(cluster, prefix, member) for member in cluster.members}
+
+
+@contextmanager
+def _without(away: Collection[str], watching: AbstractContextManager[FlowWatch]) -> Iterator[FlowWatch]:
+    with watching as watch:
+        watch.away = frozenset(away)
+        yield watch
 
 
 def _config(cluster: SpeaksEtcd, prefix: str, history: Path, period: float) -> ProbeConfig:

@@ -22,11 +22,21 @@ class Prober(Protocol):
     def etcd(self, cluster: Cluster) -> AbstractContextManager[Watch]:
         """Write to and read from the cluster in the background for the time of the body."""
 
-    def flows(self, dc: DataCenter, *, racks: Collection[int] | None = None) -> AbstractContextManager[FlowWatch]:
-        """Have numbered packets go between racks, and to and from clients outside, for the time of the body."""
+    def flows(
+        self, dc: DataCenter, *, racks: Collection[int] | None = None, away: Collection[str] = ()
+    ) -> AbstractContextManager[FlowWatch]:
+        """Have numbered packets go between racks, and to and from clients outside, for the time of the body.
 
-    def kubernetes(self, kubernetes: KubernetesCluster, pods: Sequence[Pod]) -> AbstractContextManager[FlowWatch]:
-        """Ask over all ways to a Kubernetes whose pods are these, those of `web`, for the time of the body."""
+        What ends at one of the devices `away`, which the body takes away, is neither judged nor in the figure.
+        """
+
+    def kubernetes(
+        self, kubernetes: KubernetesCluster, pods: Sequence[Pod], *, away: Collection[str] = ()
+    ) -> AbstractContextManager[FlowWatch]:
+        """Ask over all ways to a Kubernetes whose pods are these, those of `web`, for the time of the body.
+
+        `away` is as of `flows`.
+        """
 
 
 def judge_service(watch: Watch, *, longest: float | None) -> None:

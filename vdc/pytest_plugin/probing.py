@@ -40,13 +40,20 @@ class RecordingProbe:
             if seen is not None:
                 self._record_outages(seen)
 
-    def flows(self, dc: DataCenter, *, racks: Collection[int] | None = None) -> AbstractContextManager[FlowWatch]:
-        """Watch flows, and record the longest outage of any of them when the body has ended, well or badly."""
-        return self._recorded("flow_outage", Probe().flows(dc, racks=racks))
+    def flows(
+        self, dc: DataCenter, *, racks: Collection[int] | None = None, away: Collection[str] = ()
+    ) -> AbstractContextManager[FlowWatch]:
+        """Watch flows, and record the longest outage when the body has ended, well or badly.
 
-    def kubernetes(self, kubernetes: KubernetesCluster, pods: Sequence[Pod]) -> AbstractContextManager[FlowWatch]:
-        """Ask a Kubernetes, and record the longest outage of any way to it when the body has ended, well or badly."""
-        return self._recorded("request_outage", Probe().kubernetes(kubernetes, pods))
+        It is that of the flows that are judged: of those that end at `away` the time line alone tells.
+        """
+        return self._recorded("flow_outage", Probe().flows(dc, racks=racks, away=away))
+
+    def kubernetes(
+        self, kubernetes: KubernetesCluster, pods: Sequence[Pod], *, away: Collection[str] = ()
+    ) -> AbstractContextManager[FlowWatch]:
+        """Ask a Kubernetes, and record the longest outage as `flows` does."""
+        return self._recorded("request_outage", Probe().kubernetes(kubernetes, pods, away=away))
 
     @contextmanager
     def _recorded(self, figure: str, watching: AbstractContextManager[FlowWatch]) -> Iterator[FlowWatch]:
@@ -56,7 +63,7 @@ class RecordingProbe:
                 seen = watch
                 yield watch
         finally:
-            if seen is not None and seen.flows:
+            if seen is not None and seen.besides(()):
                 self._record(figure, round(seen.longest(), 3))
 
     def _record_outages(self, watch: Watch) -> None:

@@ -72,7 +72,8 @@ class FakeDataCenter:
         wires = (f"{' '.join(place)}: disturbed" for place, ways in self.world.wires.items() if ways)
         disks = (f"{' '.join(place)}: not well" for place, ailments in self.world.disks.items() if ailments)
         packets = (f"{device}: loses packets" for (_, device), lost in self.world.lost.items() if lost)
-        return (*wires, *packets, *disks)
+        plugged = (f"{name}: the disk of {release} plugged in" for name, release in self.world.inserted.items())
+        return (*wires, *packets, *disks, *plugged)
 
     def netns(self, device: str) -> str:
         """Return its name: there are no namespaces here."""

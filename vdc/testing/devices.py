@@ -9,6 +9,7 @@ from subprocess import Popen  # noqa: TID251 - the type only; nothing is started
 from typing import IO
 
 from vdc.datacenter.api import Power, Program, Routes, SessionState
+from vdc.datacenter.disks import Operation
 from vdc.errors import CommandError, WaitTimeout
 from vdc.model.announcing import Change
 from vdc.model.topology import Router as RouterSpec
@@ -18,7 +19,9 @@ from vdc.shell import Completed
 from vdc.testing.birds import program_of
 from vdc.testing.disks import FakeDisk
 from vdc.testing.installed import LOOK
+from vdc.testing.lies import Lie
 from vdc.testing.world import World, addresses_in
+from vdc.upgrade.bringing import SNATCH
 from vdc.upgrade.delivery import INSTALL, RESTART, UNITS
 from vdc.upgrade.reimage import RELEASE_FILE
 
@@ -172,6 +175,10 @@ class FakeMachine(FakeSpeaker):
     def _do(self, argv: tuple[str, ...], stdin: str) -> Completed:
         if argv == ("cat", RELEASE_FILE):
             return Completed(argv=argv, status=0, stdout=self._world.installed.said(self.name), stderr="")
+        if argv[0] == "sha256sum":
+            return Completed(argv=argv, status=0, stdout=self._world.installed.digests(self.name, argv[1:]), stderr="")
+        if stdin.startswith(SNATCH) and Lie.FAULT_WITHOUT_EFFECT not in self._world.lies:
+            self._world.snatched.add(self.name)
         if stdin.startswith((INSTALL, RESTART, UNITS)):
             return self._upgrade(argv, stdin.splitlines()[0])
         if stdin.startswith(LOOK):
@@ -191,6 +198,14 @@ class FakeMachine(FakeSpeaker):
         release, *components = line.removeprefix(INSTALL).split()
         if self._world.inserted.get(self.name) != release:
             return Completed(argv=argv, status=75, stdout="the disk is not there yet", stderr="")
+        for interrupt in self._world.interrupts:
+            interrupt(self.name)
+        gone = "Input/output error" if self.name in self._world.snatched else ""
+        why = gone or self.disk("root").trial(Operation.GROW).error
+        if why:
+            self._world.snatched.discard(self.name)
+            said = self._world.installed.break_off(self.name, f"cp: error: {why}")
+            return Completed(argv=argv, status=1 if said else 0, stdout="", stderr=said)
         self._world.installed.install(self.name, release, components)
         return Completed(argv=argv, status=0, stdout="", stderr="")
 
@@ -265,6 +280,10 @@ class FakeMachine(FakeSpeaker):
     def cpu_seconds(self) -> float:
         """Return that it is always busy."""
         return self._world.inside.cpu_seconds(self.name, self.spec.cpu)
+
+    def cpu_waited(self) -> float:
+        """Return a figure that grows while other work is preferred on the host."""
+        return self._world.inside.cpu_waited()
 
     def send_nmi(self) -> None:
         """Stop, with the power on."""

@@ -39,6 +39,10 @@ class FakeDisk:
         """Return why it cannot be struck."""
         return self._why
 
+    def lacks_files(self) -> str | None:
+        """Return None."""
+        return None
+
     def layers(self) -> tuple[str, ...]:
         """Return the keys of what is beneath it."""
         return tuple(key for key in self._ailments if key not in {PULLED, _FILLED})

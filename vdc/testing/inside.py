@@ -59,6 +59,7 @@ class Insides:
         self.told = dict(_TOLD)
         self.passes: Callable[[float], None] = _hasten
         self._stolen: dict[str, dict[str, float]] = defaultdict(dict)
+        self.others = 0.0
 
     def run(self, server: str, argv: tuple[str, ...], stdin: str) -> Completed | None:
         """Run one of the commands that faults inside servers need; None if it is another."""
@@ -99,7 +100,12 @@ class Insides:
 
     def cpu_seconds(self, server: str, cpus: int) -> float:
         """Return a figure that grows as if all CPUs were busy."""
-        return time.monotonic() * cpus * (1 - max(self._stolen[server].values(), default=0.0))
+        had = 1 - max(self._stolen[server].values(), default=0.0)
+        return time.monotonic() * cpus * min(had, 1 - self.others)
+
+    def cpu_waited(self) -> float:
+        """Return a figure that grows by the share of a CPU that others have."""
+        return time.monotonic() * self.others
 
     def _do(self, server: str, verb: str, kind: str, key: str, script: str) -> str:
         if verb == "begin" and Lie.FAULT_WITHOUT_EFFECT not in self._lies():

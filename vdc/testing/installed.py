@@ -62,11 +62,24 @@ class Installed:
         self._files: dict[tuple[str, str], str] = {}
         self._runs: dict[tuple[str, str], str] = {}
         self._starts: dict[tuple[str, str], int] = {}
+        self._torn: set[str] = set()
 
     def install(self, server: str, release: str, components: Sequence[str]) -> None:
         """Put the files of components of a release in place."""
         if Lie.UPGRADE_IGNORED not in self._world.lies and not self._is_left_behind(server):
             self._files |= dict.fromkeys([(server, component) for component in components], release)
+            self._torn.discard(server)
+
+    def break_off(self, server: str, complaint: str) -> str:
+        """Leave all as it is, and return the complaint; a liar has none, or has cut files off."""
+        if Lie.FILES_TORN in self._world.lies:
+            self._torn.add(server)
+        return "" if Lie.FAILURE_UNTOLD in self._world.lies else complaint
+
+    def digests(self, server: str, executables: Sequence[str]) -> str:
+        """Return what sha256sum(1) says of files that are in place."""
+        versions = {} if server in self._torn else self.versions(server)
+        return "".join(f"{digest(each, versions)}  {each}\n" for each in executables)
 
     def unit(self, server: str, component: str) -> str:
         """Return what systemd says of the unit of a component."""

@@ -23,6 +23,8 @@ class Lie(StrEnum):
     ONE_LEFT_BEHIND = "the last server keeps what it had, and says that it has the new release"
     OLD_PROGRAM_RUNS = "a service of the last server was started again with the old program"
     SERVICE_NOT_RESTARTED = "a service is said to be restarted, and goes on with the program that it had"
+    FAILURE_UNTOLD = "files that could not be copied are said to be in place"
+    FILES_TORN = "files that could not be copied are in place, cut off"
     SETTING_DRIFTS = "an upgraded server has a setting that neither release has"
     FORMAT_KEPT = "after a rollback the data are of the new format"
     RETURN_OFFERED = "the cluster never says that the old release is out of reach"

@@ -52,7 +52,9 @@ class FakeProbe:
             watch.operations = () if Lie.NO_SAMPLES in self._dc.world.lies else tuple(sampler.operations)
         watch.final = {member: sampler.final(member) for member in cluster.members}
 
-    def flows(self, dc: DataCenter, *, racks: Collection[int] | None = None) -> AbstractContextManager[FlowWatch]:
+    def flows(
+        self, dc: DataCenter, *, racks: Collection[int] | None = None, away: Collection[str] = ()
+    ) -> AbstractContextManager[FlowWatch]:
         """Send packets before the body, after every change in it, and after it."""
         flows = flows_of(dc.topology, racks=racks)
         world = self._dc.world
@@ -61,21 +63,23 @@ class FakeProbe:
             return {flow for flow in flows if not world.reaches(flow.source, flow.far)}
 
         apart: set[Way] = {flow for flow in flows if flow.source != flows[0].source and flow.protocol == "udp"}
-        return self._watched(_Sender(world.lies, flows, lost, apart))
+        return self._watched(_Sender(world.lies, flows, lost, apart), away)
 
-    def kubernetes(self, kubernetes: KubernetesCluster, pods: Sequence[Pod]) -> AbstractContextManager[FlowWatch]:
+    def kubernetes(
+        self, kubernetes: KubernetesCluster, pods: Sequence[Pod], *, away: Collection[str] = ()
+    ) -> AbstractContextManager[FlowWatch]:
         """Ask before the body, after every change in it, and after it."""
         ways = ways_to(kubernetes, pods)
 
         def lost() -> set[Way]:
             return {way for way in ways if not _answers(kubernetes, way)}
 
-        return self._watched(_Sender(self._dc.world.lies, ways, lost, set(ways[1:])))
+        return self._watched(_Sender(self._dc.world.lies, ways, lost, set(ways[1:])), away)
 
     @contextmanager
-    def _watched(self, sender: _Sender) -> Iterator[FlowWatch]:
+    def _watched(self, sender: _Sender, away: Collection[str]) -> Iterator[FlowWatch]:
         observers = self._dc.world.observers
-        watch = FlowWatch(started=sender.now)
+        watch = FlowWatch(started=sender.now, away=frozenset(away))
         sender.send()
         observers.append(sender.changed)
         try:

@@ -11,7 +11,7 @@ from vdc.testing.installed import VERSIONS, digest, told
 from vdc.upgrade import paths
 from vdc.upgrade.looking import Look, parse
 from vdc.upgrade.path import UpgradePath
-from vdc.upgrade.trial import upgrader
+from vdc.upgrade.trial import Inside, upgrader
 from vdc.upgrade.upgrader import Moment
 from vdc.upgrade.way import Way
 from vdc.upgrade.ways import way_of
@@ -56,4 +56,21 @@ class FakeUpgrades:
             upgrader(dc, cluster, path, self, boundary=boundary).run()
         except _Killed as death:
             return str(death)
+        return ""
+
+    def killed_inside(self, dc: DataCenter, cluster: Cluster, path: UpgradePath, inside: Inside) -> str:
+        """Go a path until files are brought to a server: what its disk is left in is still plugged in then."""
+        del inside  # where it is inside is known here
+
+        def interrupt(server: str) -> None:
+            raise _Killed(server)
+
+        self._dc.world.interrupts.append(interrupt)
+        try:
+            upgrader(dc, cluster, path, self).run()
+        except _Killed as death:
+            dc.servers[str(death)].insert(path.target)
+            return str(death)
+        finally:
+            self._dc.world.interrupts.remove(interrupt)
         return ""

@@ -76,6 +76,8 @@ class World:
         }
         self.installed = Installed(self)
         self.inserted: dict[str, str] = {}
+        self.snatched: set[str] = set()
+        self.interrupts: list[Callable[[str], None]] = []
         routers = [router.name for router in topology.routers]
         self.birds = Birds(routers, lambda: self.lies, liar=topology.tier(Tier.TOR)[0].name)
         self._models: dict[object, Model] = {}
@@ -217,9 +219,9 @@ class World:
         return group if 2 * len(group) > len(members) else frozenset()
 
     def _ailing(self, server: str) -> bool:
-        """Return whether a disk of a server takes no writes."""
-        found = (each for (owner, _), ailments in self.disks.items() if owner == server for each in ailments.values())
-        return any(each.failing - {Operation.READ} for each in found)
+        """Return whether a disk of a server takes no writes; members write nothing to the root disk."""
+        struck = (found for (owner, disk), found in self.disks.items() if owner == server and disk != "root")
+        return any(each.failing - {Operation.READ} for ailments in struck for each in ailments.values())
 
     def _hijacked(self, server: str) -> bool:
         claimed = {prefix for each in self.announced.values() for change in each.values() for prefix in change.more}

@@ -49,7 +49,7 @@ class Hooked:
     def at(self, node: str) -> str:
         """Return the release by what the checks say: each hook must find the same side of its change."""
         sides = {self._side(hook, node) for hook in self._path.hooks}
-        return sides.pop() if len(sides) == 1 else f"a part of {self._path.target}"
+        return sides.pop() if len(sides) == 1 else f"a part of {self._path.after}"
 
     def forward(self, node: str) -> tuple[Step, ...]:
         """Return a step for each hook."""
@@ -73,8 +73,8 @@ class Hooked:
     def _side(self, hook: Hook, node: str) -> str:
         change = self._change(hook)
         if self._runs(hook, node, change.new):
-            return self._path.target
-        return self._path.origin if self._runs(hook, node, change.old) else f"neither version of {hook.component}"
+            return self._path.after
+        return self._path.before if self._runs(hook, node, change.old) else f"neither version of {hook.component}"
 
     def _runs(self, hook: Hook, node: str, version: str) -> str | None:
         """Return the version if a node runs it, or None."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -128,3 +128,17 @@ class UpgradePath:
     variants: tuple[Variant, ...] = (Variant.PLAIN,)
     hooks: tuple[Hook, ...] = ()
     scenario: str | None = None
+
+    @property
+    def before(self) -> str:
+        """What nodes are at before: the old release. Where that is the new one, too, it says what of it is old."""
+        return self._end(self.origin, (f"{each.component} {each.old or 'none'}" for each in self.changes))
+
+    @property
+    def after(self) -> str:
+        """What nodes are at afterwards."""
+        return self._end(self.target, (f"{each.component} {each.new or 'none'}" for each in self.changes))
+
+    def _end(self, release: str, has: Iterable[str]) -> str:
+        alike = self.origin == self.target and any(each.old != each.new for each in self.changes)
+        return f"{release} with {', '.join(has)}" if alike else release

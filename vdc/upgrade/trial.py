@@ -6,7 +6,7 @@ what users noticed, what was lost, and what is another way than it was, or than 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -61,6 +61,10 @@ class Releases(Protocol):
         """Return the SHA-256 of files of a release by path; what it does not have is left out."""
 
 
+Inside = Callable[[], str]
+"""Returns the server that something is being done to now. Raises NotYet: to none."""
+
+
 class Upgrades(Releases, Protocol):
     """The type of the fixture `upgrades`."""
 
@@ -76,13 +80,19 @@ class Upgrades(Releases, Protocol):
         It is where a step is done, and `recorded`: in the journal, too. An empty text says that there was none left.
         """
 
+    def killed_inside(self, dc: DataCenter, cluster: Cluster, path: UpgradePath, inside: Inside) -> str:
+        """Have a path gone by a process that is killed when `inside` first returns a server; return which.
+
+        An empty text says that it was done before that.
+        """
+
 
 def upgrader(
     dc: DataCenter, cluster: Cluster, path: UpgradePath, upgrades: Upgrades, *, boundary: Boundary | None = None
 ) -> Upgrader:
     """Return who goes a path on a data centre, with the journal of that."""
     way = upgrades.way(dc, cluster, path)
-    begun = Begun(path=path.name, origin=path.origin, target=path.target)
+    begun = Begun(path=path.name, origin=path.before, target=path.after)
     journal = Journal(dc.run_directory / FILE)
     going = Upgrader(
         dc=dc, way=way, begun=begun, journal=journal, limits=limits_of(path), whole=partial(wait_whole, dc, cluster)
@@ -130,12 +140,13 @@ def under_load(
 
     Raises AssertionError.
     """
-    with probe.flows(dc) as flows, probe.etcd(cluster) as watch, keeping_data(cluster):
+    away = {*cluster.members, *besides}
+    with probe.flows(dc, away=away) as flows, probe.etcd(cluster) as watch, keeping_data(cluster):
         yield
         wait_whole(dc, cluster)
     judge(
         *service_verdicts(watch, longest=allowed(dc, path, "etcd")),
-        longest_flow_outage(flows, budget=allowed(dc, path, "flows"), besides={*cluster.members, *besides}),
+        longest_flow_outage(flows, budget=allowed(dc, path, "flows")),
     )
 
 
@@ -151,7 +162,7 @@ def expect_release(dc: DataCenter, way: Way, path: UpgradePath, *, new: bool) ->
 
     Raises AssertionError, naming each node that does not.
     """
-    release = path.target if new else path.origin
+    release = path.after if new else path.before
     names = [node.name for node in way.nodes]
     assert names, f"{path.name}: no nodes"
     at = {name: way.at(name) for name in names}
