@@ -134,7 +134,12 @@ def dc(plan: Plan, settings: Settings, guests: Guests) -> LiveDataCenter:
     (made.run_directory / "secrets" / "id_ed25519").write_text("a key")
     made.__dict__["servers"] = {
         spec.name: LiveMachine(
-            spec=spec, plan=plan, libvirt=cast(Connection, guests), recorder=made.recorder, slowness=1.0
+            spec=spec,
+            plan=plan,
+            libvirt=cast(Connection, guests),
+            recorder=made.recorder,
+            slowness=1.0,
+            unpack=lambda wanted: settings.cache_dir / wanted.digest,
         )
         for spec in plan.topology.servers
     }

@@ -57,6 +57,9 @@ def test_every_release_of_the_checkout_names_what_matters(path: Path) -> None:
     if found.of_routers:
         assert [each.version for each in found.components] == [path.stem.rpartition("-")[2]]
         return
+    if found.firmware is not None:
+        assert [found.firmware.version] == [path.stem.rpartition("-")[2]]
+        return
     assert named[:3] == ["kernel", "bird", "etcd"]
     if found.kubernetes is not None:
         assert {"containerd", "runc", KUBERNETES, "cni", "proxy", "dns", "tools"} <= set(named)
@@ -144,6 +147,21 @@ def test_packages_of_another_suite_and_those_of_routers_are_unpacked(tmp_path: P
     assert [routers.unpacked(each) for each in routers.components] == [Unpacked(packages=("bird2",), suite="bookworm")]
     assert (servers.of_routers, routers.of_routers) == (False, True)
     assert not servers.only_packages
+
+
+def test_a_release_of_firmware_is_unpacked_and_has_no_image() -> None:
+    seabios, older, newer = (
+        releases.release(f"firmware-{name}") for name in ("seabios-1.16", "ovmf-2022.11", "ovmf-2025.02")
+    )
+    assert [each.unpacked(each.components[0]) for each in (seabios, older, newer)] == [
+        Unpacked(packages=("seabios",), suite="bookworm"),
+        Unpacked(packages=("ovmf",), suite="bookworm"),
+        Unpacked(packages=("ovmf",), suite="trixie"),
+    ]
+    assert newer.firmware == newer.components[0]
+    assert not newer.has_image
+    assert newer.name not in releases.names()
+    assert releases.release("debian-12").firmware is None
 
 
 def test_what_only_routers_run_is_no_release_of_servers() -> None:

@@ -92,6 +92,18 @@ _NEW_RUNTIME: Row = MappingProxyType(
         Lie.UNITS_RESTART: "held_on: invalid",
     }
 )
+_FLASHED: Row = MappingProxyType(
+    {
+        **_UNDER_LOAD,
+        Lie.DATA_LOST_BY_RESTART: "expected",
+        Lie.UPGRADE_IGNORED: "and it runs firmware-",
+        Lie.ONE_LEFT_BEHIND: "rack2-cs0: all steps to firmware-",
+        Lie.FIRMWARE_CLAIMED: "SeaBIOS 1.16-1, which is no UEFI, while QEMU executes firmware-ovmf-20",
+        Lie.UNITS_RESTART: "no_churn: invalid",
+    }
+)
+"""What a server that was flashed may not be."""
+
 _NEW_BIRD: Row = MappingProxyType(
     {
         Lie.UPGRADE_IGNORED: "runs BIRD 2.0.12",
@@ -443,6 +455,19 @@ LIES: Mapping[str, Row] = MappingProxyType(
             Lie.FORMAT_KEPT: "the data are of 3.5.0",
             Lie.RETURN_OFFERED: "nobody refused",
             Lie.OLD_PROGRAM_RUNS: "nothing_old: invalid",
+        },
+        **{
+            f"upgrade/test_firmware.py::{name}": {**_FLASHED, **row}
+            for name, row in {
+                "test_servers_start_by_uefi_and_again_changes_nothing": {Lie.REBOOT_IGNORED: "boot ID"},
+                "test_all_servers_start_by_the_old_firmware_again": {Lie.REBOOT_IGNORED: "boot ID"},
+                "test_a_newer_uefi_has_the_variables_of_the_older_one_and_stays": {
+                    Lie.FIRMWARE_RETURNS: "not at firmware-ovmf-2025.02: rack2-cs0 runs firmware-ovmf-2022.11",
+                    Lie.UPGRADE_IGNORED: "rack0-cs0 runs SeaBIOS 1.16-1",
+                    Lie.ONE_LEFT_BEHIND: "rack2-cs0 runs SeaBIOS 1.16-1",
+                    Lie.VARIABLES_LOST: "not the variables of before",
+                },
+            }.items()
         },
         **{
             f"upgrade/test_routers.py::{name}": {**_UNDER_FLOWS, **row, Lie.UNITS_RESTART: "no_churn: invalid"}

@@ -47,7 +47,7 @@ def list_(context: typer.Context) -> None:
     rows = [("release", "os", "kubernetes", "cache")]
     for name, release in catalogue().items():
         lacking = missing(release, settings)
-        if release.of_routers:
+        if not release.has_image:
             kept = f"lacks {', '.join(lacking)}" if lacking else "packages"
         else:
             kept = "image" if complete(IMAGES[name], settings.cache_dir) else f"lacks {', '.join((*lacking, 'image'))}"

@@ -116,8 +116,8 @@ def _plans(
     from vdc.upgrade.route import route, same_kind
 
     chosen = _path(paths(), old, new, path_name)
-    if chosen is None and releases[old] == releases[new]:
-        raise InputError(f"{old} and {new} are the same in all components", hint=_between(paths(), old))
+    if path_name is None and releases[old] == releases[new] and (chosen is None or old == new):
+        raise InputError(f"{old} and {new} are the same in all components", hint=_besides(paths(), old, new))
     if not same_kind(releases[old], releases[new]):
         raise InputError(f"{old} and {new} are for clusters of different kinds: no upgrade makes one of the other")
     try:
@@ -157,6 +157,13 @@ def _path(known: Mapping[str, UpgradePath], old: str, new: str, name: str | None
         there = f"there are {', '.join(fit)}" if fit else "there is none"
         raise InputError(f'no path "{name}" from {old} to {new}', hint=there)
     return fit[name]
+
+
+def _besides(known: Mapping[str, UpgradePath], old: str, new: str) -> str | None:
+    """Return what may be upgraded though the release stays, or else where one leads from it."""
+    stay = [each for each in known.values() if (each.origin, each.target) == (old, new)]
+    told = (f"{', '.join(map(str, each.changes))}: --path {each.name}" for each in stay)
+    return f"what changes besides must be asked for: {'; '.join(told)}" if stay else _between(known, old)
 
 
 def _between(known: Mapping[str, UpgradePath], name: str) -> str | None:

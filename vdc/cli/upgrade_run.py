@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from vdc.cluster.api import Cluster
     from vdc.datacenter.api import DataCenter
     from vdc.model.topology import Topology
+    from vdc.settings import Settings
+    from vdc.steps import Steps
     from vdc.upgrade.path import UpgradePath
 
 PathName = Annotated[str, typer.Argument(metavar="PATH", help="A row of the paths: `vdc upgrade list`.")]
@@ -59,7 +61,6 @@ def run(  # noqa: PLR0913, PLR0917 - an argument for each option
     from vdc.cluster.changing import changing
     from vdc.datacenter.lifecycle import attach
     from vdc.faults.proofs import wait_whole
-    from vdc.host.images import ensure
     from vdc.upgrade.journal import FILE, Begun, Journal
     from vdc.upgrade.paths import path as path_of
     from vdc.upgrade.upgrader import Upgrader, dying, limits_of
@@ -75,7 +76,7 @@ def run(  # noqa: PLR0913, PLR0917 - an argument for each option
         cluster = cluster_of(dc, chosen)
         if not back:
             expect_allowed(chosen, dc.topology)
-        ensure(chosen.origin if back else chosen.target, settings, told)
+        _fetch(chosen.origin if back else chosen.target, settings, told)
         going = Upgrader(
             dc=dc,
             way=way_of(dc, cluster, chosen),
@@ -93,6 +94,17 @@ def run(  # noqa: PLR0913, PLR0917 - an argument for each option
     release = chosen.before if back else chosen.after
     took = f"after {time.monotonic() - start:.1f} s"
     typer.echo(f"{', '.join(led)}: {release} {took}" if led else f"nothing to do: all run {release} already")
+
+
+def _fetch(name: str, settings: Settings, told: Steps) -> None:
+    """Have in the cache what nodes get of a release: its image, or what it has instead of one."""
+    from vdc.host import artifacts, images
+    from vdc.model.releases import release
+
+    if release(name).has_image:
+        images.ensure(name, settings, told)
+    else:
+        artifacts.ensure(release(name), settings, told)
 
 
 def cluster_of(dc: DataCenter, path: UpgradePath) -> Cluster:

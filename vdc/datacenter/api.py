@@ -61,6 +61,20 @@ class Program:
     since: str = field(default="", compare=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firmware:
+    """What a server has started by.
+
+    `vendor` and `version` are what it has told the guest (SMBIOS, type 0), and `uefi` is whether the guest was started
+    by it as UEFI starts something. `digest` is the SHA-256 of the code that the hypervisor executes, in hex.
+    """
+
+    vendor: str
+    version: str
+    uefi: bool
+    digest: str
+
+
 class Runner(Protocol):
     """Something in the data centre that runs commands."""
 
@@ -180,6 +194,19 @@ class Machine(Speaker, Powered, Protocol):
 
     def reimage(self, release: str) -> None:
         """Give the (powered-off) server a fresh root disk of `release`; its data disk is kept."""
+
+    def flash(self, release: str) -> None:
+        """Give the (powered-off) server the firmware of `release`: it starts by that from now on.
+
+        The variables of a UEFI are kept where the new firmware has them in the same place; one without UEFI has none.
+        Raises InputError: it runs, or that is no release of firmware. HostError: it cannot be had.
+        """
+
+    def firmware(self) -> Firmware:
+        """Return what it has started by, as the guest and the host see it. Raises CommandError, WaitTimeout."""
+
+    def firmware_of(self, release: str) -> str:
+        """Return the SHA-256 of the firmware of a release, in hex. Raises as `flash`."""
 
     def renew(self) -> None:
         """Put another server in the place of this (powered-off) one: of the same release, with an empty data disk.

@@ -276,7 +276,7 @@ def verify(checkpoint: Checkpoint) -> None:
             raise DamagedError(f"checkpoint {checkpoint.tag} of {checkpoint.name} is damaged: {name}")
     if _images(checkpoint.directory) != images:
         raise DamagedError(f"checkpoint {checkpoint.tag} of {checkpoint.name} is on an image that was built anew since")
-    for what, here in _made_by(checkpoint.plan).items():
+    for what, here in _made_by(checkpoint.plan, checkpoint.directory).items():
         if made_by.get(what) != here:
             raise DamagedError(f"checkpoint {checkpoint.tag} of {checkpoint.name} was made with another {what}")
     checkpoint.directory.touch()
@@ -383,15 +383,20 @@ def _write_manifest(plan: Plan, stood_still: float, part: Path) -> None:
         "size": sum(path.stat().st_blocks * 512 for path in files),
         "stood_still": round(stood_still, 2),
         "images": _images(part),
-        "made_by": _made_by(plan),
+        "made_by": _made_by(plan, part),
         "digests": dict(digests),
     }
     (part / _MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
 
 
-def _made_by(plan: Plan) -> dict[str, str]:
+def _made_by(plan: Plan, directory: Path) -> dict[str, str]:
     """Return what a frozen guest can only be woken by."""
-    return {"format": str(FORMAT), **accelerator.hardware(plan.context.accelerator), **firmware.build(plan)}
+    return {
+        "format": str(FORMAT),
+        **accelerator.hardware(plan.context.accelerator),
+        **firmware.build(plan),
+        **firmware.identities(plan, (directory / "domains").glob("*.xml")),
+    }
 
 
 def _images(directory: Path) -> dict[str, str]:

@@ -23,9 +23,10 @@ from vdc.datacenter.cloning import fresh_entropy
 from vdc.datacenter.convergence import wait_converged
 from vdc.datacenter.live import LiveDataCenter
 from vdc.datacenter.machine import LiveMachine
-from vdc.host import accelerator, disks, engine, freezer, preflight, volumes
+from vdc.host import accelerator, disks, engine, firmware, freezer, preflight, volumes
 from vdc.host.engine import Build
 from vdc.host.locks import shared
+from vdc.plan.emulation import Flash
 from vdc.plan.identity import waking_script
 from vdc.plan.plan import Plan, make_plan
 from vdc.plan.resources import (
@@ -185,6 +186,7 @@ def _wake(dc: LiveDataCenter, checkpoint: Checkpoint) -> None:
 
     def wake(server: LiveMachine) -> None:
         xml = adopted(checkpoint.xml(server.name), moved)
+        _take_variables(firmware.flash_of(xml), checkpoint)
         server.libvirt.define(xml)
         process_file = dc.plan.context.process_file(server.name)
         freezer.wake(server.libvirt, server.name, xml, checkpoint.frozen(server.name), process_file)
@@ -202,6 +204,14 @@ def _tell(server: LiveMachine) -> None:
     server.run_first(lambda: waking_script(server.spec, now=time.time(), entropy=fresh_entropy()))
 
 
+def _take_variables(flash: Flash, checkpoint: Checkpoint) -> None:
+    """Take over the variables of a server's firmware, also where it was given that later than the plan was made."""
+    if flash.variables is not None:
+        path = Path(flash.variables)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        disks.copy_plain(checkpoint.disk(path.name), path)
+
+
 def _take_over(resource: Resource, checkpoint: Checkpoint, run_directory: Path) -> None:
     match resource:
         case Overlay(path=path) | DataDisk(path=path):
@@ -212,7 +222,7 @@ def _take_over(resource: Resource, checkpoint: Checkpoint, run_directory: Path) 
                 disks.copy_plain(checkpoint.disk(target.name), target)
             else:
                 disks.create_overlay_on(target, checkpoint.disk(target.name), "qcow2")
-        case ConfigDisk(path=path) | SeedDisk(path=path) | IgnitionFile(path=path) | Nvram(path=path):
+        case ConfigDisk(path=path) | SeedDisk(path=path) | IgnitionFile(path=path):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             disks.copy_plain(checkpoint.disk(Path(path).name), Path(path))
         case _:

@@ -21,6 +21,7 @@ from vdc.host import artifacts, cpu, drops, engine, impairments, leftovers, libv
 from vdc.host.drops import Sender
 from vdc.host.ears import Ear
 from vdc.host.secrets import Secrets
+from vdc.model.release import Unpacked
 from vdc.model.topology import Address, Topology
 from vdc.plan.bird import router_config
 from vdc.plan.plan import Plan
@@ -81,7 +82,12 @@ class LiveDataCenter:
         connection = libvirtd.connect(engine.libvirt_uri(self.plan))
         return {
             spec.name: LiveMachine(
-                spec=spec, plan=self.plan, libvirt=connection, recorder=self.recorder, slowness=self.slowness
+                spec=spec,
+                plan=self.plan,
+                libvirt=connection,
+                recorder=self.recorder,
+                slowness=self.slowness,
+                unpack=self._unpacked,
             )
             for spec in self.topology.servers
         }
@@ -97,11 +103,14 @@ class LiveDataCenter:
                 recorder=self.recorder,
                 servers=lambda: self.servers,
                 configure=partial(router_config, spec, self.topology, self.plan.context),
-                unpack=lambda wanted: artifacts.unpacked(wanted, self.settings, self.steps),
+                unpack=self._unpacked,
                 default_route=routes.get(self.plan.context.device_netns(spec.name)),
             )
             for spec in self.topology.routers
         }
+
+    def _unpacked(self, wanted: Unpacked) -> Path:
+        return artifacts.unpacked(wanted, self.settings, self.steps)
 
     @cached_property
     def externals(self) -> Mapping[str, LiveClient]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +10,18 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
-from vdc.datacenter.api import Power, Routes, SessionState
+from vdc.datacenter.api import Firmware, Power, Routes, SessionState
 from vdc.datacenter.disk import LiveDisk
 from vdc.errors import CommandError, InputError, WaitTimeout
 from vdc.history import Recorder
-from vdc.host import bird, blocks, cpu, disks, plugging
+from vdc.host import bird, blocks, cpu, disks, firmware, plugging
+from vdc.host.artifacts import packages
 from vdc.host.blocks import Block
 from vdc.host.libvirtd import Connection
+from vdc.model.release import Unpacked
+from vdc.model.releases import release as find_release
 from vdc.model.topology import Address, Prefix, Server, ServerPort
+from vdc.plan.emulation import Flash
 from vdc.plan.images import IMAGES
 from vdc.plan.plan import Plan
 from vdc.plan.resources import DataDisk, Overlay
@@ -44,18 +49,24 @@ echo "etcd=$(etcd --version | sed -n 's/^etcd Version: //p')"
 [ ! -x /usr/bin/containerd ] || echo "containerd=$(containerd --version | cut -d' ' -f3 | sed 's/~.*//')"
 """
 
+_ASK_FIRMWARE = """\
+cd /sys/class/dmi/id; echo "vendor=$(cat bios_vendor)"; echo "version=$(cat bios_version)"
+[ ! -d /sys/firmware/efi ] || echo uefi=yes
+"""
+
 _POWER = {"off": Power.OFF, "running": Power.ON, "shutting down": Power.ON}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class LiveMachine:
-    """Implements `vdc.datacenter.api.Machine`."""
+    """Implements `vdc.datacenter.api.Machine`. `unpack` returns where Debian packages are unpacked."""
 
     spec: Server
     plan: Plan
     libvirt: Connection
     recorder: Recorder
     slowness: float
+    unpack: Callable[[Unpacked], Path]
 
     def __repr__(self) -> str:
         return f"<server {self.name}>"
@@ -380,7 +391,45 @@ class LiveMachine:
                 image=image.name,
             )
         )
-        self.libvirt.define(domain_xml(self.spec, release, context))
+        # what it starts by is not on its disk
+        flash = firmware.flash_of(self.libvirt.xml(self.name))
+        self.libvirt.define(firmware.flashed(domain_xml(self.spec, release, context), flash))
+
+    def flash(self, release: str) -> None:
+        """Have the powered-off server start by the firmware of `release`."""
+        self._expect_managed("cannot say what it starts by")
+        if self.power() is not Power.OFF:
+            raise InputError(f"{self.name} is running", hint="power it off before flashing")
+        files = self._firmware(release)
+        self._record(f"flash {release}")
+        variables = self.plan.context.nvram(self.name)
+        if files.variables is not None:
+            firmware.keep_variables(variables, Path(files.variables))
+        flash = Flash(code=files.code, variables=str(variables) if files.variables is not None else None)
+        self.libvirt.define(firmware.flashed(self.libvirt.xml(self.name), flash))
+        if flash.variables is None:
+            variables.unlink(missing_ok=True)
+
+    def firmware(self) -> Firmware:
+        """Return what it has started by."""
+        said = self.run(["sh", "-s"], stdin=_ASK_FIRMWARE).stdout
+        told = {name: value.strip() for name, _, value in (line.partition("=") for line in said.splitlines())}
+        return Firmware(
+            vendor=told.get("vendor", ""),
+            version=told.get("version", ""),
+            uefi="uefi" in told,
+            digest=firmware.executed(self._process),
+        )
+
+    def firmware_of(self, release: str) -> str:
+        """Return the SHA-256 of the firmware of a release."""
+        return hashlib.sha256(Path(self._firmware(release).code).read_bytes()).hexdigest()
+
+    def _firmware(self, name: str) -> Flash:
+        release = find_release(name)
+        wanted = next((each for part in release.components if (each := release.unpacked(part)) is not None), None)
+        folder = self.unpack(wanted) / packages.ROOT if wanted is not None and release.firmware is not None else Path()
+        return firmware.in_release(name, folder)
 
     def renew(self) -> None:
         """Give the powered-off server a fresh root disk of its release, and an empty data disk; it may be cut off."""

@@ -31,6 +31,10 @@ SUITES: Final[Mapping[Os, str]] = MappingProxyType({"debian-12": "bookworm", "de
 ROUTING: Final = "bird"
 """The component that routers have, too: a release of nothing else is one of routers, and has no image."""
 
+FIRMWARE: Final = frozenset({"seabios", "ovmf"})
+"""The components that servers start by, as the packages of Debian are called: a release of one of them, and of nothing
+else, is one of firmware, and has no image. OVMF is UEFI."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseFile:
@@ -129,14 +133,25 @@ class Release:
         """Whether it says what routers run, and nothing of servers."""
         return {each.name for each in self.components} == {ROUTING}
 
+    @property
+    def firmware(self) -> Component | None:
+        """What servers start by, where it says that and nothing else of them; else None."""
+        (only, *others) = self.components
+        return only if only.name in FIRMWARE and not others else None
+
+    @property
+    def has_image(self) -> bool:
+        """Whether servers can have a root disk of it."""
+        return not self.of_routers and self.firmware is None
+
     def unpacked(self, component: Component) -> Unpacked | None:
         """Return which packages of a component are unpacked beside what is installed, or None.
 
-        They are those of another suite than the release's own, and what routers run: they have no disk of their own.
+        They are those of another suite than the release's own, and all of a release that has no image.
         """
         own = SUITES[self.os]
         suite = component.suite or own
-        if not component.packages or (suite == own and not self.of_routers):
+        if not component.packages or (suite == own and self.has_image):
             return None
         return Unpacked(packages=component.packages, suite=suite)
 

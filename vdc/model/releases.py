@@ -47,7 +47,7 @@ def catalogue() -> Mapping[str, Release]:
 
 def names() -> tuple[str, ...]:
     """Return everything that a topology may have as its release: what has an image."""
-    return (*(name for name, each in catalogue().items() if not each.of_routers), STOCK)
+    return (*(name for name, each in catalogue().items() if each.has_image), STOCK)
 
 
 def release(name: str) -> Release:

@@ -14,6 +14,14 @@ class UefiFirmware:
     variables: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flash:
+    """What a server starts by: the `code`, and its `variables`, None where it keeps none. Paths of the host."""
+
+    code: str
+    variables: str | None
+
+
 UEFI_FIRMWARE: Final = (
     UefiFirmware(code="/usr/share/OVMF/OVMF_CODE_4M.fd", variables="/usr/share/OVMF/OVMF_VARS_4M.fd"),
     UefiFirmware(code="/usr/share/OVMF/OVMF_CODE.fd", variables="/usr/share/OVMF/OVMF_VARS.fd"),

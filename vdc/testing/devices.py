@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from subprocess import Popen  # noqa: TID251 - the type only; nothing is started
 from typing import IO
 
-from vdc.datacenter.api import Power, Program, Routes, SessionState
+from vdc.datacenter.api import Firmware, Power, Program, Routes, SessionState
 from vdc.datacenter.disks import Operation
 from vdc.errors import CommandError, WaitTimeout
 from vdc.model.announcing import Change
@@ -18,6 +18,7 @@ from vdc.model.topology import Session
 from vdc.shell import Completed
 from vdc.testing.birds import program_of
 from vdc.testing.disks import FakeDisk
+from vdc.testing.flashes import digest_of
 from vdc.testing.installed import LOOK
 from vdc.testing.lies import Lie
 from vdc.testing.world import World, addresses_in
@@ -181,6 +182,8 @@ class FakeMachine(FakeSpeaker):
             self._world.snatched.add(self.name)
         if stdin.startswith((INSTALL, RESTART, UNITS)):
             return self._upgrade(argv, stdin.splitlines()[0])
+        if (said := self._world.flashes.variable(self.name, argv, stdin)) is not None:
+            return Completed(argv=argv, status=0, stdout=said, stderr="")
         if stdin.startswith(LOOK):
             disk = "=== disk\n/sys/block/vdd/serial\n" if self.name in self._world.inserted else ""
             told = self._world.installed.look(self.name)
@@ -301,6 +304,22 @@ class FakeMachine(FakeSpeaker):
         self._world.smashed.discard(self.name)
         self._world.journals.act(self.name, f"reimage {release}")
         self._world.releases[self.name] = release
+
+    def flash(self, release: str) -> None:
+        """Have other firmware; raises CommandError if the server runs."""
+        if self.power() is not Power.OFF:
+            raise CommandError(self.name, ["flash", release], 1, "the server runs")
+        self._world.journals.act(self.name, f"flash {release}")
+        self._world.flashes.flash(self.name, release)
+
+    def firmware(self) -> Firmware:
+        """Return what it has started by; raises WaitTimeout if the server is down."""
+        self.run(["cat", "/sys/class/dmi/id/bios_vendor"])
+        return self._world.flashes.told(self.name)
+
+    def firmware_of(self, release: str) -> str:
+        """Return a digest."""
+        return digest_of(release)
 
     def insert(self, release: str) -> None:
         """Have the disk of a release."""

@@ -9,6 +9,7 @@ from vdc.datacenter.api import DataCenter
 from vdc.testing.datacenter import FakeDataCenter
 from vdc.testing.installed import VERSIONS, digest, told
 from vdc.upgrade import paths
+from vdc.upgrade.fresh import of_release
 from vdc.upgrade.looking import Look, parse
 from vdc.upgrade.path import UpgradePath
 from vdc.upgrade.trial import Inside, upgrader
@@ -37,7 +38,8 @@ class FakeUpgrades:
 
     def fresh(self, dc: DataCenter, release: str) -> Mapping[str, Look]:
         """Return what servers of a release tell that never lie."""
-        return {server.name: parse(told(VERSIONS[release])) for server in dc.topology.members}
+        installed = of_release(dc.topology, release)
+        return {server.name: parse(told(VERSIONS[installed.release])) for server in installed.members}
 
     def executables(self, dc: DataCenter, release: str, paths: frozenset[str]) -> Mapping[str, str]:
         """Return the digests of all that is asked for."""

@@ -18,6 +18,7 @@ from vdc.model.topology import Address, Session, Tier, Topology
 from vdc.rolling.boots import End
 from vdc.shell import Completed
 from vdc.testing.birds import Birds
+from vdc.testing.flashes import Flashes
 from vdc.testing.inside import Insides
 from vdc.testing.installed import Installed
 from vdc.testing.journals import Journals
@@ -75,6 +76,7 @@ class World:
             "sh": self.files.run,
         }
         self.installed = Installed(self)
+        self.flashes = Flashes([server.name for server in topology.servers], lambda: self.lies)
         self.inserted: dict[str, str] = {}
         self.snatched: set[str] = set()
         self.interrupts: list[Callable[[str], None]] = []
@@ -233,6 +235,7 @@ class World:
         for (server, _), ailments in self.disks.items():
             if server == device:
                 ailments.pop(PULLED, None)
+        self.flashes.booted(device)
         if Lie.REBOOT_IGNORED not in self.lies:
             self._next_boot(device)
             self._take_others_along(device)

@@ -12,12 +12,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import vdc
 from vdc.cluster.api import Deployer
 from vdc.datacenter import lifecycle
 from vdc.host.locks import exclusive
+from vdc.model.releases import release as find_release
 from vdc.model.topology import Topology
 from vdc.plan.images import IMAGES
 from vdc.settings import Settings
@@ -44,7 +45,7 @@ def fresh(
 
     Raises what building and deploying raise.
     """
-    wanted = replace(topology, release=release)
+    wanted = of_release(topology, release)
     folder = settings.cache_dir / _FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive(folder / ".lock"):
@@ -58,6 +59,18 @@ def fresh(
         part.rename(place)
         _prune(folder)
         return _read(place)
+
+
+def of_release(topology: Topology, name: str) -> Topology:
+    """Return a topology with another release, or with servers that start by another one's firmware.
+
+    Of that only the kind is taken, UEFI or none: a fresh install starts by what the host has of it.
+    """
+    if (firmware := find_release(name).firmware) is None:
+        return replace(topology, release=name)
+    kind: Literal["bios", "uefi"] = "uefi" if firmware.name == "ovmf" else "bios"
+    servers = (replace(each, hardware=replace(each.hardware, firmware=kind)) for each in topology.servers)
+    return replace(topology, servers=tuple(servers))
 
 
 def _install(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vdc.errors import InputError
+from vdc.model.release import FIRMWARE
 from vdc.model.topology import Topology
 from vdc.upgrade.path import Change, Method, UpgradePath
 from vdc.upgrade.rules import Breach, Part, Versions, changed, forbidden, skewed, unfit
@@ -112,6 +113,8 @@ def _minor_differs(change: Change) -> bool:
 
 
 def _method(changes: Sequence[Change]) -> Method:
+    if all(each.component in FIRMWARE for each in changes):
+        return Method.FIRMWARE
     return Method.REIMAGE if any(each.component in BOOTED for each in changes) else Method.IN_PLACE
 
 

@@ -62,7 +62,7 @@ class Reimaging:
 
     def _steps(self, machine: Machine, release: str) -> tuple[Step, ...]:
         return (
-            Step("shut down", machine.shutdown, partial(_expect_off, machine)),
+            Step("shut down", machine.shutdown, partial(expect_off, machine)),
             Step("new root disk", partial(_reimage, machine, release), partial(_expect_release, machine, release)),
             Step("power on", machine.power_on, partial(_wait_answering, machine)),
             Step("join", partial(self._cluster.join, machine), self._wait_whole),
@@ -84,7 +84,7 @@ def _minor(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2])
 
 
-def _expect_off(machine: Machine) -> None:
+def expect_off(machine: Machine) -> None:
     """Raise ClusterError if a server still runs: nobody else shares its disk with it."""
     if (state := machine.power()) is not Power.OFF:
         raise ClusterError(f"{machine.name} was shut down, and is {state}")

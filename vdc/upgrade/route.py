@@ -7,13 +7,14 @@ from heapq import heappop, heappush
 from itertools import pairwise
 from typing import Final
 
+from vdc.model.release import FIRMWARE
 from vdc.upgrade.rules import Versions, forbidden
 
 Hop = tuple[str, str]
 """The release that an upgrade begins with, and the one it leads to."""
 
-_KINDS: Final = ("kubernetes", "etcd")
-"""Components that decide what a release is for: an upgrade neither brings nor takes away one."""
+_KINDS: Final = (frozenset({"kubernetes"}), frozenset({"etcd"}), FIRMWARE)
+"""Components that decide what a release is for: an upgrade neither brings nor takes away the only one of such."""
 
 
 def route(origin: str, target: str, releases: Mapping[str, Versions], tried: Collection[Hop]) -> tuple[Hop, ...] | None:
@@ -46,4 +47,4 @@ def allowed(old: Versions, new: Versions) -> bool:
 
 def same_kind(old: Versions, new: Versions) -> bool:
     """Return whether two releases are for clusters of the same kind."""
-    return all((name in old) == (name in new) for name in _KINDS)
+    return all(kind.isdisjoint(old) == kind.isdisjoint(new) for kind in _KINDS)

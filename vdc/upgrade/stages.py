@@ -89,7 +89,7 @@ class Work:
 
     def says(self, *components: str) -> str:
         """Return what nodes say of themselves afterwards."""
-        wanted = [each for each in self.changes if not components or each.component in components]
+        wanted = [each for each in self.changes if each.new and (not components or each.component in components)]
         return ", ".join(f"{each.component} {each.new}" for each in wanted)
 
     def stage(

@@ -213,10 +213,15 @@ def evidence(
     after = looks(dc, cluster)
     kept = path.origin if path.method is Method.IN_PLACE else None
     return (
-        running(dc, path.target, after, upgrades, kept=kept, renewed=programs_of(path)),
+        running(dc, installed(dc, path), after, upgrades, kept=kept, renewed=programs_of(path)),
         changed(path, before, after, fresh),
         settled(dc, cluster),
     )
+
+
+def installed(dc: DataCenter, path: UpgradePath) -> str:
+    """Return the release that is on the disks of servers at the end of a path: another firmware changes none of it."""
+    return dc.topology.release if path.method is Method.FIRMWARE else path.target
 
 
 def running(

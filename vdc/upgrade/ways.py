@@ -8,6 +8,7 @@ from types import MappingProxyType
 from vdc.cluster.api import Cluster
 from vdc.datacenter.api import DataCenter
 from vdc.errors import InputError
+from vdc.upgrade.firmware import Flashing
 from vdc.upgrade.hooked import Hooked
 from vdc.upgrade.in_place import InPlace
 from vdc.upgrade.path import Method, UpgradePath
@@ -20,6 +21,7 @@ WAYS: Mapping[Method, Callable[[DataCenter, Cluster, UpgradePath], Way]] = Mappi
         Method.REIMAGE: Reimaging,
         Method.RESTART: restarting,
         Method.IN_PLACE: InPlace,
+        Method.FIRMWARE: Flashing,
     }
 )
 
