@@ -53,39 +53,55 @@ CONTAINER_IMAGES: Final[Mapping[str, ContainerImage]] = MappingProxyType({"pause
 """The images that every node has, by the name of their archive."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """An image as an OCI archive, and the digests by which a runtime may know it: of its manifest and of its config."""
+
+    archive: bytes
+    digests: frozenset[str]
+
+
 def archive(image: ContainerImage, busybox: bytes) -> bytes:
     """Return an image as an OCI archive; `busybox` is the static program of that name."""
-    layer = _layer(image, busybox)
-    config = _json(
+    return packed(image.name, _layer(image, busybox), {"Cmd": image.command}).archive
+
+
+def packed(name: str, content: bytes, config: Mapping[str, object]) -> Packed:
+    """Return an image of one layer, which `layer` returned; `config` is what else the OCI's has under that name."""
+    told = _json(
         {
             "architecture": "amd64",
             "os": "linux",
-            "config": {"Cmd": image.command, "Env": ["PATH=/bin"], "WorkingDir": "/"},
-            "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
+            "config": {**config, "Env": ["PATH=/bin"], "WorkingDir": "/"},
+            "rootfs": {"type": "layers", "diff_ids": [_digest(content)]},
         }
     )
     manifest = _json(
         {
             "schemaVersion": 2,
             "mediaType": f"{_OCI}.manifest.v1+json",
-            "config": _descriptor("config.v1+json", config),
-            "layers": [_descriptor("layer.v1.tar", layer)],
+            "config": _descriptor("config.v1+json", told),
+            "layers": [_descriptor("layer.v1.tar", content)],
         }
     )
-    entry = _descriptor("manifest.v1+json", manifest) | {"annotations": {_NAME: image.name}}
+    entry = _descriptor("manifest.v1+json", manifest) | {"annotations": {_NAME: name}}
     index = _json({"schemaVersion": 2, "mediaType": f"{_OCI}.index.v1+json", "manifests": [entry]})
-    blobs = {f"blobs/sha256/{_digest(blob)[7:]}": blob for blob in (layer, config, manifest)}
-    return _tar({"oci-layout": _json({"imageLayoutVersion": "1.0.0"}), "index.json": index, **blobs})
+    blobs = {f"blobs/sha256/{_digest(blob)[7:]}": blob for blob in (content, told, manifest)}
+    whole = layer({"oci-layout": _json({"imageLayoutVersion": "1.0.0"}), "index.json": index, **blobs})
+    return Packed(archive=whole, digests=frozenset({_digest(told), _digest(manifest)}))
 
 
 def _layer(image: ContainerImage, busybox: bytes) -> bytes:
     """Return a file system: busybox by its names, folders, and users for those who look for them."""
     folders = ("bin", "dev", "etc", "proc", "sys", "var")
     files = {"bin/busybox": busybox, "etc/passwd": b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n"}
-    return _tar(files, folders=folders, links=image.links)
+    return layer(files, folders=folders, links={f"bin/{name}": "busybox" for name in image.links})
 
 
-def _tar(files: Mapping[str, bytes], *, folders: Sequence[str] = (), links: Sequence[str] = ()) -> bytes:
+def layer(
+    files: Mapping[str, bytes], *, folders: Sequence[str] = (), links: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
+    """Return a file system as a tar; where there are folders, there is one for temporary files, too."""
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name in folders:
@@ -96,9 +112,9 @@ def _tar(files: Mapping[str, bytes], *, folders: Sequence[str] = (), links: Sequ
             entry = _entry(name, tarfile.REGTYPE, 0o755 if name.startswith("bin/") else 0o644)
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
-        for name in links:
-            entry = _entry(f"bin/{name}", tarfile.SYMTYPE, 0o777)
-            entry.linkname = "busybox"
+        for name, aim in links.items():
+            entry = _entry(name, tarfile.SYMTYPE, 0o777)
+            entry.linkname = aim
             tar.addfile(entry)
     return target.getvalue()
 

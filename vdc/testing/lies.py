@@ -29,6 +29,8 @@ class Lie(StrEnum):
     FIRMWARE_CLAIMED = "the hypervisor executes other firmware, and the guest says that it has the one before"
     FIRMWARE_RETURNS = "at its second start after it was flashed a server starts by the firmware that it had before"
     VARIABLES_LOST = "flashing wipes the variables of the firmware"
+    STORED_AS_BEFORE = "objects are said to be converted, and etcd has them in the old version"
+    FIELD_DROPPED = "who converts an object between two versions forgets a field"
     FORMAT_KEPT = "after a rollback the data are of the new format"
     RETURN_OFFERED = "the cluster never says that the old release is out of reach"
     KERNEL_KEPT = "reimaging renews everything but the kernel"

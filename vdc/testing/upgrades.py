@@ -8,10 +8,12 @@ from vdc.cluster.api import Cluster
 from vdc.datacenter.api import DataCenter
 from vdc.testing.datacenter import FakeDataCenter
 from vdc.testing.installed import VERSIONS, digest, told
+from vdc.testing.operator import FakeSite
 from vdc.upgrade import paths
 from vdc.upgrade.fresh import of_release
 from vdc.upgrade.looking import Look, parse
-from vdc.upgrade.path import UpgradePath
+from vdc.upgrade.operator.way import Operating
+from vdc.upgrade.path import Method, UpgradePath
 from vdc.upgrade.trial import Inside, upgrader
 from vdc.upgrade.upgrader import Moment
 from vdc.upgrade.way import Way
@@ -27,6 +29,7 @@ class FakeUpgrades:
 
     def __init__(self, dc: FakeDataCenter) -> None:
         self._dc = dc
+        self._site = FakeSite(dc)
 
     def path(self, name: str) -> UpgradePath:
         """Return a row of the paths."""
@@ -34,6 +37,8 @@ class FakeUpgrades:
 
     def way(self, dc: DataCenter, cluster: Cluster, path: UpgradePath) -> Way:
         """Return how the nodes go a path."""
+        if path.method is Method.WORKLOAD:
+            return Operating(dc, self._site, path)
         return way_of(dc, cluster, path)
 
     def fresh(self, dc: DataCenter, release: str) -> Mapping[str, Look]:

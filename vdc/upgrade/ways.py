@@ -11,6 +11,7 @@ from vdc.errors import InputError
 from vdc.upgrade.firmware import Flashing
 from vdc.upgrade.hooked import Hooked
 from vdc.upgrade.in_place import InPlace
+from vdc.upgrade.operator.way import operating
 from vdc.upgrade.path import Method, UpgradePath
 from vdc.upgrade.reimage import Reimaging
 from vdc.upgrade.routers import restarting
@@ -22,6 +23,7 @@ WAYS: Mapping[Method, Callable[[DataCenter, Cluster, UpgradePath], Way]] = Mappi
         Method.RESTART: restarting,
         Method.IN_PLACE: InPlace,
         Method.FIRMWARE: Flashing,
+        Method.WORKLOAD: operating,
     }
 )
 
