@@ -175,7 +175,9 @@ def test_variables_are_kept_where_they_are_understood(tmp_path: Path, there: byt
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[int]:
     """A process that has a file open which its command line calls the first flash of a machine, until it is read."""
-    code = tmp_path / "code.fd"
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    code = tmp_path / "link" / "code.fd"
     code.write_text("code")
     flash = json.dumps({"driver": "file", "filename": str(code), "node-name": "libvirt-pflash0-storage"})
     script = "import sys, time; f = open(sys.argv[1]); print('open', flush=True); sys.stdin.read(); time.sleep(60)"
@@ -199,7 +201,7 @@ def test_what_a_process_executes_is_what_it_has_open(process: int, tmp_path: Pat
     assert firmware.executed(process) == digest
     other = tmp_path / "other.fd"
     other.write_text("other")
-    other.rename(tmp_path / "code.fd")
+    other.rename(tmp_path / "folder" / "code.fd")
     assert firmware.executed(process) == digest, "another file of that name changes nothing for who has the old one"
 
 

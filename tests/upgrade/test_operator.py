@@ -219,5 +219,3 @@ def test_a_path_within_one_release_ends_at_versions_of_what_changes() -> None:
     row = path("operator")
     assert row.method is Method.WORKLOAD
     assert (row.before, row.after) == (OLD, NEW)
-    rolling = path("etcd-3.5")
-    assert (rolling.before, rolling.after) == ("debian-12", "debian-12-etcd-3.5")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -103,7 +104,8 @@ def executed(process: int) -> str:
     try:
         words = Path("/proc", str(process), "cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
         file = next(blockdev["filename"] for blockdev in _blockdevs(words) if blockdev.get("node-name") == _CODE)
-        opened = (each for each in Path("/proc", str(process), "fd").iterdir() if _leads_to(each, file))
+        place = os.path.realpath(file)  # so the kernel tells it
+        opened = (each for each in Path("/proc", str(process), "fd").iterdir() if _leads_to(each, place))
         return hashlib.sha256(next(opened).read_bytes()).hexdigest()
     except (OSError, ValueError, KeyError, StopIteration) as error:
         raise CommandError("host", ["QEMU", str(process)], 1, f"no firmware in flash: {error!r}") from error

@@ -20,10 +20,11 @@ _LIST: Final = "/run/vdc-files"
 SNATCH: Final = ": vdc-upgrade snatch"
 """How the script begins after which the disk that files are brought from is gone amid the first of them."""
 
-# the guest itself is quick enough: from outside, a disk is asked for, and let go of when that suits the guest
+# The guest itself is quick enough: from outside, a disk is asked for, and let go of when that suits the guest. Who
+# waits for the file is as nice as who copies it, or both would wait.
 _SNATCH: Final = f"""\
 {SNATCH}
-exec systemd-run --quiet --collect --property=RuntimeMaxSec=600 sh -c '
+exec systemd-run --quiet --collect --nice=19 --property=RuntimeMaxSec=600 sh -c '
 until set -- /usr/bin/*.vdc-new && [ -e "$1" ]; do :; done
 for each in /sys/block/vd*; do
   [ "$(cat "$each/serial")" != release ] || echo 1 >"$(readlink -f "$each/device/..")/remove"

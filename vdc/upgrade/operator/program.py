@@ -21,7 +21,7 @@ from http.client import HTTPException, HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, Protocol
 
 GROUP, PLURAL, NAMESPACE = "demo.vdc.local", "flocks", "vdc-operator"
 V1, V2 = "v1", "v2"
@@ -92,6 +92,18 @@ class RefusedError(Exception):
         self.status = status
 
 
+class Asks(Protocol):
+    """What is asked of an API server. Raises RefusedError, or one of _UNREACHABLE."""
+
+    def ask(
+        self, verb: str, path: str, body: Mapping[str, Any] | None = None, *, kind: str = "application/json"
+    ) -> Json:
+        """Return what is answered."""
+
+    def watch(self, path: str, version: str) -> Iterator[Json]:
+        """Yield the events since a resource version, for some seconds."""
+
+
 class Api:
     """The API server that pods find, with the token of the pod's account; a connection is used again."""
 
@@ -147,7 +159,7 @@ def _headers(kind: str) -> dict[str, str]:
 class Leadership:
     """A Lease that one controller holds at a time. The others go by their own clock since they saw it change."""
 
-    def __init__(self, api: Api, me: str, release: str) -> None:
+    def __init__(self, api: Asks, me: str, release: str) -> None:
         self._api, self._me, self._release = api, me, release
         self._folder = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
         self._seen = ("", 0.0)
@@ -199,7 +211,7 @@ class Leadership:
 class Controller:
     """Makes what Flocks ask for, while it leads; writes nothing that is there already."""
 
-    def __init__(self, api: Api, leadership: Leadership, release: str) -> None:
+    def __init__(self, api: Asks, leadership: Leadership, release: str) -> None:
         self._api, self._leadership, self._release = api, leadership, release
         self._flocks = f"/apis/{GROUP}/{release}/namespaces/{NAMESPACE}/{PLURAL}"
         self._maps = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
@@ -299,13 +311,13 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
 
-def convert_for_ever(certificate: str, key: str) -> None:
-    """Serve the webhook. The handshake is made by the thread of a connection: none waits for another's."""
+def webhook(certificate: str, key: str, port: int) -> ThreadingHTTPServer:
+    """Return the server of the webhook. A handshake is made by the thread of its connection: none waits for another."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    server = _Server(("", CONVERT_PORT), _Converting)
+    server = _Server(("", port), _Converting)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    server.serve_forever()
+    return server
 
 
 def control_for_ever(release: str) -> None:
@@ -335,7 +347,7 @@ def main(arguments: list[str]) -> None:
         case ["controller"]:
             control_for_ever(Path(RELEASE_FILE).read_text(encoding="ascii").strip())
         case ["converter", certificate, key]:
-            convert_for_ever(certificate, key)
+            webhook(certificate, key, CONVERT_PORT).serve_forever()
         case _:
             raise SystemExit("controller | converter CERTIFICATE KEY")
 
