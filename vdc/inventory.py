@@ -13,20 +13,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-from vdc.model.topology import (
-    End,
-    External,
-    Hardware,
-    Impairment,
-    Interface,
-    Link,
-    Router,
-    Segment,
-    Server,
-    ServerPort,
-    Tier,
-    Topology,
-)
+from vdc.model.hardware import Hardware
+from vdc.model.ip import Interface
+from vdc.model.topology import End, External, Impairment, Link, Router, Segment, Server, ServerPort, Tier, Topology
 
 Form = Literal["json", "ansible", "ssh-config", "hosts"]
 Tree = Mapping[str, object]

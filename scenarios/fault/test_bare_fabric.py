@@ -26,7 +26,8 @@ from vdc.faults import (
 )
 from vdc.faults.selectors import tors
 from vdc.model.disturbance import UNDISTURBED, Disturbance
-from vdc.model.topology import Prefix, Router, Tier
+from vdc.model.ip import Prefix
+from vdc.model.topology import Router, Tier
 from vdc.observe.flow_checkers import judge_flows
 from vdc.observe.service import Prober
 

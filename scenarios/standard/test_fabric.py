@@ -11,7 +11,8 @@ from vdc.datacenter.pace import deadline
 from vdc.datacenter.reachability import expect_reaches
 from vdc.faults import Inject, RoutersOff
 from vdc.faults.selectors import Rack, rack
-from vdc.model.topology import Address, SegmentKind, Server, Tier
+from vdc.model.ip import Address
+from vdc.model.topology import SegmentKind, Server, Tier
 from vdc.wait import wait_for
 
 pytestmark = pytest.mark.standard

@@ -15,24 +15,14 @@ from vdc.cli.bench import lab as lab_module
 from vdc.cli.bench.clos import bare_script, clos, racks
 from vdc.cli.bench.faulting import Compared, Struck, compared
 from vdc.cli.bench.figures import Figure, Outcome, outcomes_text
-from vdc.cli.bench.lab import (
-    Came,
-    Drawn,
-    Lab,
-    Planned,
-    Ready,
-    durations,
-    one_of_six,
-    open_lab,
-    resident,
-    settled,
-    six,
-    stock,
-)
+from vdc.cli.bench.lab import Lab, durations, open_lab
+from vdc.cli.bench.memory import resident, settled
+from vdc.cli.bench.results import Came, Drawn, Planned, Ready
 from vdc.cli.bench.rows import ROWS, Row
+from vdc.cli.bench.samples import one_of_six, six, stock
 from vdc.cluster.etcd import EtcdDeployer
 from vdc.cluster.kubernetes.deployer import KubernetesDeployer
-from vdc.datacenter import checkpoint, fork, lifecycle
+from vdc.datacenter import checkpoint_stores, fork, lifecycle
 from vdc.datacenter.checkpoint import Checkpoint
 from vdc.datacenter.live import UP, boot_id
 from vdc.errors import BuildError, InputError
@@ -406,7 +396,7 @@ def test_what_failed_to_deploy_is_taken_down_and_tried_again(world: World, monke
 
 
 def test_what_several_rows_need_runs_until_all_are_done(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = checkpoint.store(world.settings) / "bench-small" / "bench"
+    place = checkpoint_stores.store(world.settings) / "bench-small" / "bench"
     saved = Checkpoint(name="bench-small", tag="bench", taken="", size=0, stood_still=0.0, directory=place)
 
     def save(dc: Any, tag: str) -> Checkpoint:
@@ -415,7 +405,7 @@ def test_what_several_rows_need_runs_until_all_are_done(world: World, monkeypatc
         return saved
 
     monkeypatch.setattr(EtcdDeployer, "deploy", lambda _self, _dc: None)
-    monkeypatch.setattr(checkpoint, "save", save)
+    monkeypatch.setattr(checkpoint_stores, "save", save)
     with open_lab(world.settings, Steps()) as lab:
         assert lab.small.seconds == pytest.approx(9.5, abs=0.5)
         first = lab.small
@@ -423,13 +413,13 @@ def test_what_several_rows_need_runs_until_all_are_done(world: World, monkeypatc
         assert lab.small is first
         assert world.there() == ["bench-small"]
     assert world.there() == []
-    assert list(checkpoint.store(world.settings).iterdir()) == []
+    assert list(checkpoint_stores.store(world.settings).iterdir()) == []
 
 
 def test_kubernetes_is_measured_from_nothing_and_from_a_checkpoint_which_goes(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = checkpoint.store(world.settings) / "bench-k8s" / "bench"
+    place = checkpoint_stores.store(world.settings) / "bench-k8s" / "bench"
     done: list[str] = []
 
     def save(_dc: Any, tag: str) -> SimpleNamespace:
@@ -447,7 +437,7 @@ def test_kubernetes_is_measured_from_nothing_and_from_a_checkpoint_which_goes(
     monkeypatch.setattr(images, "ensure", lambda release, *_: done.append(f"image {release}"))
     monkeypatch.setattr(KubernetesDeployer, "deploy", lambda _self, dc: done.append(f"deploy {dc.name}"))
     monkeypatch.setattr(KubernetesDeployer, "attach", lambda _self, _dc: serving)
-    monkeypatch.setattr(checkpoint, "save", save)
+    monkeypatch.setattr(checkpoint_stores, "save", save)
     monkeypatch.setattr(fork, "fork", wake)
     with open_lab(world.settings, Steps()) as lab:
         ready = lab.ready(TOPOLOGIES / "k8s-small.yml")
@@ -479,7 +469,7 @@ def test_the_suite_of_a_kubernetes_is_measured_by_the_report_of_a_run_on_what_wa
 
 
 def test_what_a_killed_bench_left_is_removed_first(world: World) -> None:
-    place = checkpoint.store(world.settings) / "bench-small" / "bench"
+    place = checkpoint_stores.store(world.settings) / "bench-small" / "bench"
     place.mkdir(parents=True)
     for name in ("bench-six", "bench-fork", "mine"):
         world.leave(name)
@@ -489,7 +479,7 @@ def test_what_a_killed_bench_left_is_removed_first(world: World) -> None:
 
 
 def test_another_bench_is_let_alone(world: World) -> None:
-    place = checkpoint.store(world.settings) / "bench-small" / "bench"
+    place = checkpoint_stores.store(world.settings) / "bench-small" / "bench"
     place.mkdir(parents=True)
     world.leave("bench-fork")
     (world.settings.state_dir / "bench-fork" / UP).write_text(json.dumps({"boot": boot_id(), "owner": None}))

@@ -15,7 +15,7 @@ from vdc.history import Recorder
 from vdc.model.announcing import Change
 from vdc.model.expand import expand
 from vdc.model.load import load
-from vdc.plan.resources import Bird
+from vdc.plan.resources.processes import Bird
 
 SMALL = Path(__file__).parents[2] / "topologies" / "small.yml"
 

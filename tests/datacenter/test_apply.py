@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from vdc.datacenter import apply
-from vdc.model.topology import Hardware, Topology, UserImage, Volume
+from vdc.model.hardware import Hardware, UserImage, Volume
+from vdc.model.topology import Topology
 from vdc.plan.plan import Plan, make_plan
-from vdc.plan.resources import Overlay, VolumeDisk
+from vdc.plan.resources.disks import Overlay, VolumeDisk
 from vdc.settings import Settings
 from vdc.shell import find
 from vdc.steps import Steps

@@ -13,22 +13,16 @@ import pytest
 
 from tests.datacenter.conftest import MEMORY, Guests, make_overlay
 from vdc.datacenter import checkpoint, ownership
-from vdc.datacenter.checkpoint import (
-    Checkpoint,
+from vdc.datacenter.checkpoint import Checkpoint, discard, in_use, load, prune, verify, write
+from vdc.datacenter.checkpoint_stores import (
     checkpoints,
     clean,
     deployed_store,
-    discard,
     find,
-    in_use,
-    load,
-    prune,
     remove,
     save,
     store,
     template_store,
-    verify,
-    write,
 )
 from vdc.datacenter.fork import adopted, forked_plan, restore
 from vdc.datacenter.live import LiveDataCenter
@@ -36,10 +30,10 @@ from vdc.errors import BuildError, DamagedError, DirtyError, HostError, InputErr
 from vdc.host import accelerator, claims, freezer, preflight, volumes
 from vdc.host.accelerator import Acceleration
 from vdc.host.locks import exclusive
-from vdc.model.topology import Hardware, Volume
+from vdc.model.hardware import Hardware, Volume
 from vdc.plan.images import IMAGES
 from vdc.plan.plan import Plan, make_plan
-from vdc.plan.resources import VolumeDisk
+from vdc.plan.resources.disks import VolumeDisk
 from vdc.settings import Settings
 from vdc.steps import Steps
 

@@ -19,9 +19,10 @@ from vdc.datacenter.convergence import (
 )
 from vdc.datacenter.pace import budget, deadline
 from vdc.errors import WaitTimeout
+from vdc.model.deployment import Kubernetes
 from vdc.model.expand import expand
+from vdc.model.ip import Address, Prefix
 from vdc.model.load import load
-from vdc.model.topology import Address, Kubernetes, Prefix
 from vdc.testing import FakeDataCenter, Lie
 from vdc.testing.devices import FakeRouter
 

@@ -13,7 +13,7 @@ from tests.datacenter.conftest import address_of
 from vdc.errors import BuildError
 from vdc.host.freezer import _copy_memory, _fill_piece, numa_nodes, pieces, waking
 from vdc.plan.plan import Plan
-from vdc.plan.resources import Domain
+from vdc.plan.resources.processes import Domain
 
 SIZE = 6 << 20
 QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"

@@ -24,7 +24,7 @@ from vdc.datacenter.sectors import flipped, sectors_of
 from vdc.errors import BuildError, CommandError, InputError, WaitTimeout
 from vdc.host.blocks import Block
 from vdc.host.write_log import SECTOR, Entry
-from vdc.model.topology import Volume
+from vdc.model.hardware import Volume
 from vdc.shell import Completed, find, run, start
 from vdc.wait import NotYet
 

@@ -10,11 +10,13 @@ import pytest
 
 from vdc.datacenter import templates
 from vdc.host import accelerator
-from vdc.model.topology import Hardware, Server, Smbios, Smp, Volume
+from vdc.model.hardware import Hardware, Smbios, Smp, Volume
+from vdc.model.topology import Server
 from vdc.plan.emulation import UefiFirmware
 from vdc.plan.images import IMAGES
 from vdc.plan.plan import Plan, make_plan
-from vdc.plan.resources import ConfigDisk, Domain
+from vdc.plan.resources.disks import ConfigDisk
+from vdc.plan.resources.processes import Domain
 from vdc.plan.servers import NETWORK
 from vdc.settings import Settings
 from vdc.shell import Completed

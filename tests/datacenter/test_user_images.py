@@ -19,7 +19,8 @@ from tests.model.strategies import small
 from tests.web import Server
 from vdc.errors import HostError, InputError
 from vdc.host import user_images
-from vdc.model.topology import Hardware, Topology, UserImage, Volume
+from vdc.model.hardware import Hardware, UserImage, Volume
+from vdc.model.topology import Topology
 from vdc.plan.plan import PlanContext
 from vdc.settings import Settings
 from vdc.shell import find, run

@@ -10,7 +10,7 @@ import pytest
 
 from vdc.errors import BuildError
 from vdc.host import disks, volumes
-from vdc.plan.resources import IgnitionFile, Nvram, Overlay, SeedDisk, VolumeDisk
+from vdc.plan.resources.disks import IgnitionFile, Nvram, Overlay, SeedDisk, VolumeDisk
 from vdc.shell import find, run
 
 needs_qemu = pytest.mark.skipif(find("qemu-img") is None, reason="qemu-img is not installed (package qemu-utils)")

@@ -20,7 +20,8 @@ from tests.host.moments import has, kill_at, says
 from vdc.cluster.api import Cluster
 from vdc.cluster.deployers import DEPLOYERS
 from vdc.datacenter import fork, lifecycle
-from vdc.datacenter.checkpoint import Checkpoint, checkpoints, find, load, verify
+from vdc.datacenter.checkpoint import Checkpoint, load, verify
+from vdc.datacenter.checkpoint_stores import checkpoints, find
 from vdc.datacenter.convergence import differences, wait_converged
 from vdc.datacenter.live import LiveDataCenter, is_up
 from vdc.datacenter.machine import LiveMachine

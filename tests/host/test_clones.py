@@ -13,7 +13,8 @@ import pytest
 from tests.host.conftest import Command, traces
 from tests.host.moments import has, kill_at
 from vdc.datacenter import lifecycle
-from vdc.datacenter.checkpoint import Checkpoint, load, template_store, verify
+from vdc.datacenter.checkpoint import Checkpoint, load, verify
+from vdc.datacenter.checkpoint_stores import template_store
 from vdc.datacenter.convergence import wait_converged
 from vdc.datacenter.live import LiveDataCenter
 from vdc.datacenter.machine import LiveMachine

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.host.conftest import TOPOLOGIES, Command, root_links, traces
-from vdc.datacenter import checkpoint, fork, lifecycle
+from vdc.datacenter import checkpoint_stores, fork, lifecycle
 from vdc.datacenter.api import Runner
 from vdc.datacenter.convergence import differences, wait_converged
 from vdc.datacenter.live import LiveDataCenter
@@ -337,14 +337,14 @@ links:
         assert "numgen" in before
         assert "fe80::" in before
         assert before.endswith("mtu 4000")
-        saved = checkpoint.save(dc, "again")
+        saved = checkpoint_stores.save(dc, "again")
         try:
             other = fork.fork(saved, "t-other", settings, steps)
             assert look(other) == before
             assert look(fork.restore(saved, settings, steps)) == before
         finally:
             lifecycle.down("t-other", settings, steps)
-    checkpoint.remove("t-again", "again", settings)
+    checkpoint_stores.remove("t-again", "again", settings)
 
 
 def test_without_the_word_in_the_file_there_is_no_way_to_the_internet(

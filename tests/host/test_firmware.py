@@ -9,7 +9,7 @@ import pytest
 
 from tests.host.asking import command_line, say
 from tests.host.conftest import Command, traces
-from vdc.datacenter import checkpoint, lifecycle
+from vdc.datacenter import checkpoint_stores, lifecycle
 from vdc.datacenter.live import LiveDataCenter
 from vdc.datacenter.machine import LiveMachine
 from vdc.errors import InputError
@@ -28,9 +28,9 @@ def started(settings: Settings, vdc: Command) -> Iterator[LiveDataCenter]:
     yield lifecycle.attach("firmware", settings, Steps())
     vdc("down", "firmware")
     assert traces("firmware", settings) == []
-    for saved in checkpoint.checkpoints(settings):
+    for saved in checkpoint_stores.checkpoints(settings):
         if saved.name == "firmware":
-            checkpoint.remove(saved.name, saved.tag, settings)
+            checkpoint_stores.remove(saved.name, saved.tag, settings)
 
 
 def _server(settings: Settings) -> LiveMachine:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.host.asking import command_line, say
 from tests.host.conftest import Command, traces
-from vdc.datacenter import checkpoint, lifecycle
+from vdc.datacenter import checkpoint_stores, lifecycle
 from vdc.datacenter.live import LiveDataCenter
 from vdc.settings import Settings
 from vdc.steps import Steps
@@ -31,9 +31,9 @@ def frozen(settings: Settings, vdc: Command, ssd: Path) -> Iterator[LiveDataCent
     vdc("down", "frozen")
     assert traces("frozen", settings) == []
     assert list(ssd.iterdir()) == []
-    for saved in checkpoint.checkpoints(settings):
+    for saved in checkpoint_stores.checkpoints(settings):
         if saved.name == "frozen":
-            checkpoint.remove(saved.name, saved.tag, settings)
+            checkpoint_stores.remove(saved.name, saved.tag, settings)
 
 
 def test_a_clone_has_numa_nodes_volumes_and_uefi(frozen: LiveDataCenter) -> None:

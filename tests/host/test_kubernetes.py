@@ -20,7 +20,7 @@ from vdc.cluster.kubernetes.deployer import KubernetesDeployer
 from vdc.cluster.kubernetes.installing import Installer
 from vdc.cluster.kubernetes.record import Record
 from vdc.cluster.kubernetes.workloads import NAMESPACE, VOLUME, keeper, service, web_everywhere
-from vdc.datacenter import checkpoint, fork, lifecycle
+from vdc.datacenter import checkpoint_stores, fork, lifecycle
 from vdc.datacenter.live import LiveDataCenter
 from vdc.datacenter.pace import deadline
 from vdc.errors import ClusterError, WaitTimeout
@@ -47,9 +47,9 @@ def dc(settings: Settings) -> Iterator[LiveDataCenter]:
 
 def forget_checkpoints(settings: Settings) -> None:
     """Remove those of the data centre of these tests, which must be down: it may live on one."""
-    for kept in checkpoint.checkpoints(settings):
+    for kept in checkpoint_stores.checkpoints(settings):
         if kept.name == NAME:
-            checkpoint.remove(kept.name, kept.tag, settings)
+            checkpoint_stores.remove(kept.name, kept.tag, settings)
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +213,7 @@ def test_a_checkpoint_brings_it_back_as_it_was(kubernetes: LiveKubernetes, setti
     kubernetes.write("before", "kept")
     dc = kubernetes.dc
     assert isinstance(dc, LiveDataCenter)
-    kept = checkpoint.save(dc, "host-test")
+    kept = checkpoint_stores.save(dc, "host-test")
     kubernetes.write("after", "lost")
     back = KubernetesDeployer().attach(fork.restore(kept, settings, Steps()))
     back.wait_serving()

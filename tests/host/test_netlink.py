@@ -11,7 +11,7 @@ import pytest
 
 from vdc.errors import BuildError
 from vdc.host import fib, namespaces, netlink
-from vdc.plan.resources import Bridge, DefaultRoute, Loopback, Namespace, Plug, Tap, Veth
+from vdc.plan.resources.network import Bridge, DefaultRoute, Loopback, Namespace, Plug, Tap, Veth
 from vdc.shell import in_namespace, run
 
 A, B = "vdc-ls-t.a", "vdc-ls-t.b"

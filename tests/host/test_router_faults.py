@@ -26,8 +26,8 @@ from vdc.faults import (
     injected,
 )
 from vdc.faults import lease as leases
+from vdc.model.ip import Address
 from vdc.model.load import read_topology
-from vdc.model.topology import Address
 from vdc.settings import Settings
 from vdc.shell import in_namespace, start
 from vdc.steps import Steps

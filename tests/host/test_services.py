@@ -24,7 +24,9 @@ from vdc.model.load import read_topology
 from vdc.model.topology import Server, Tier, Topology
 from vdc.plan.bird import SERVICE_FILES, server_config
 from vdc.plan.plan import PlanContext, make_plan
-from vdc.plan.resources import Bird, Bridge, DefaultRoute, Loopback, Namespace, Plug, Resource, Veth
+from vdc.plan.resources import Resource
+from vdc.plan.resources.network import Bridge, DefaultRoute, Loopback, Namespace, Plug, Veth
+from vdc.plan.resources.processes import Bird
 from vdc.plan.servers import NETWORK, guest_files
 from vdc.settings import Settings
 from vdc.steps import Steps

@@ -15,7 +15,7 @@ from vdc.host.ears import Ear, hear
 from vdc.host.flights import Guest, Place
 from vdc.host.wires import Side
 from vdc.model.disturbance import UNDISTURBED, Disturbance
-from vdc.plan.resources import Bridge, Namespace, Plug, Veth
+from vdc.plan.resources.network import Bridge, Namespace, Plug, Veth
 from vdc.shell import in_namespace, run
 from vdc.wait import NotYet, wait_for
 

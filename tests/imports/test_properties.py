@@ -17,8 +17,8 @@ from vdc.imports.menu import import_menu
 from vdc.imports.placemat import import_placemat
 from vdc.imports.pools import free_prefix, moved
 from vdc.model.expand import expand
+from vdc.model.ip import Prefix
 from vdc.model.load import parse, read_seeds
-from vdc.model.topology import Prefix
 
 PLACEMAT, MENU = GOLDEN / "placemat", GOLDEN / "menu"
 RESOURCES = sorted(

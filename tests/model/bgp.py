@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from vdc.model.ip import Address, Prefix
 from vdc.model.routing import Speaker, speakers
-from vdc.model.topology import Address, Prefix, Router, Server, Session, Topology
+from vdc.model.topology import Router, Server, Session, Topology
 
 
 @dataclass(frozen=True, kw_only=True)

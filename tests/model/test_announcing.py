@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from vdc.model.announcing import Change, altered, from_comments, own, to_comments, together
 from vdc.model.expand import expand
+from vdc.model.ip import Prefix
 from vdc.model.load import load
 from vdc.model.routing import expected_routes
-from vdc.model.topology import Prefix, Topology
+from vdc.model.topology import Topology
 
 PREFIXES = st.one_of(
     st.builds(lambda number: IPv4Network((number, 32)), st.integers(0, 2**32 - 1)),

@@ -27,7 +27,8 @@ from vdc.model.load import load, parse, read_seeds
 from vdc.model.topology import Topology
 from vdc.plan.emulation import UefiFirmware
 from vdc.plan.plan import Plan, PlanContext, make_plan
-from vdc.plan.resources import Domain, SeedDisk, VolumeDisk
+from vdc.plan.resources.disks import SeedDisk, VolumeDisk
+from vdc.plan.resources.processes import Domain
 from vdc.settings import Settings
 from vdc.shell import run
 from vdc.steps import Steps

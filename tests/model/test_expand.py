@@ -12,10 +12,11 @@ from tests.model.strategies import small, specs, topologies
 from vdc.model import addressing
 from vdc.model.checks import findings
 from vdc.model.expand import expand
+from vdc.model.ip import Interface, Prefix
 from vdc.model.load import parse
 from vdc.model.routing import speakers
 from vdc.model.spec import TopologySpec
-from vdc.model.topology import End, Impairment, Interface, Prefix, Server, Session, Tier, Topology
+from vdc.model.topology import End, Impairment, Server, Session, Tier, Topology
 
 T = TypeVar("T")
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

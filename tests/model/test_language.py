@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from tests.model.strategies import FOLDER
 from vdc.model.expand import expand
+from vdc.model.hardware import Smp
 from vdc.model.load import load, parse
 from vdc.model.spec import TopologySpec
-from vdc.model.topology import Impairment, SegmentKind, Server, Smp, Tier, Topology
+from vdc.model.topology import Impairment, SegmentKind, Server, Tier, Topology
 
 
 def file(text: str, **more: Any) -> Topology:

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from tests.model.bgp import prefixes, settled
 from tests.model.strategies import FOLDER, plain_topologies, small, topologies
 from vdc.model.expand import expand
+from vdc.model.ip import Address, Prefix
 from vdc.model.load import load, parse
 from vdc.model.routing import expected_routes, expected_sessions, speakers
-from vdc.model.topology import Address, End, Prefix, Server, Tier, Topology
+from vdc.model.topology import End, Server, Tier, Topology
 
 quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -21,7 +21,8 @@ from vdc.model.topology import Topology
 from vdc.plan.diff import diff
 from vdc.plan.plan import Plan, PlanContext, make_plan
 from vdc.plan.reshape import drained, owner, refusals, union
-from vdc.plan.resources import Bird, Domain, Veth
+from vdc.plan.resources.network import Veth
+from vdc.plan.resources.processes import Bird, Domain
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "diff"
 

@@ -15,7 +15,9 @@ from vdc.model.expand import expand
 from vdc.model.load import load
 from vdc.plan.hosts import HOSTS, hosts
 from vdc.plan.plan import Plan, PlanContext, make_plan
-from vdc.plan.resources import Bird, ConfigDisk, Domain, Resource
+from vdc.plan.resources import Resource
+from vdc.plan.resources.disks import ConfigDisk
+from vdc.plan.resources.processes import Bird, Domain
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 TOPOLOGIES = Path(__file__).parents[2] / "topologies"

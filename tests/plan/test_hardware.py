@@ -14,20 +14,13 @@ from hypothesis import strategies as st
 
 from tests.conftest import Golden
 from tests.model.strategies import small
-from vdc.model.topology import Hardware, IoLimits, Seed, Server, Smbios, Smp, Topology, UserImage, Volume
+from vdc.model.hardware import Hardware, IoLimits, Seed, Smbios, Smp, UserImage, Volume
+from vdc.model.topology import Server, Topology
 from vdc.plan.emulation import UEFI_FIRMWARE
 from vdc.plan.plan import ROOT_GROWTH, Plan, PlanContext, make_plan
-from vdc.plan.resources import (
-    ConfigDisk,
-    Domain,
-    IgnitionFile,
-    Nvram,
-    Overlay,
-    SeedDisk,
-    SharedFolder,
-    Tap,
-    VolumeDisk,
-)
+from vdc.plan.resources.disks import ConfigDisk, IgnitionFile, Nvram, Overlay, SeedDisk, SharedFolder, VolumeDisk
+from vdc.plan.resources.network import Tap
+from vdc.plan.resources.processes import Domain
 from vdc.plan.servers import numa_cells
 from vdc.plan.volumes import disk_name
 

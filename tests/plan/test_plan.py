@@ -18,7 +18,9 @@ from vdc.model.topology import Bfd, Routing, Topology
 from vdc.plan.images import IMAGES
 from vdc.plan.kinds import KINDS
 from vdc.plan.plan import Plan, PlanContext, make_plan
-from vdc.plan.resources import RESOURCES, Bird, ConfigDisk, Domain
+from vdc.plan.resources import RESOURCES
+from vdc.plan.resources.disks import ConfigDisk
+from vdc.plan.resources.processes import Bird, Domain
 from vdc.plan.servers import domain_xml
 from vdc.plan.timers import Timers, between_routers, described, to_servers
 from vdc.shell import run

@@ -10,9 +10,10 @@ import pytest
 
 from tests.conftest import Golden
 from vdc.model.announcing import Change
+from vdc.model.deployment import Kubernetes
 from vdc.model.expand import expand
 from vdc.model.load import load
-from vdc.model.topology import Kubernetes, Topology
+from vdc.model.topology import Topology
 from vdc.plan.bird import router_config, server_config
 from vdc.plan.context import PlanContext
 from vdc.plan.servers import NETWORK, guest_files

@@ -9,7 +9,8 @@ import pytest
 
 from tests.model.strategies import small
 from vdc.host import firmware, places
-from vdc.model.topology import Hardware, Topology, UserImage, Volume
+from vdc.model.hardware import Hardware, UserImage, Volume
+from vdc.model.topology import Topology
 from vdc.plan.emulation import UEFI_FIRMWARE, UefiFirmware
 from vdc.plan.plan import Plan, PlanContext, make_plan
 

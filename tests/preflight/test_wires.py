@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from vdc.host import impairments, nat
-from vdc.plan.resources import Impairment, Nat, Resource
+from vdc.plan.resources import Resource
+from vdc.plan.resources.network import Impairment, Nat
 
 CABLE = Impairment(
     netns="vdc-a.spine0", interface="rack0-tor0", loss=0.25, rate=10**7, far_netns="vdc-a.rack0-tor0", far="spine0"

@@ -30,13 +30,13 @@ def build_app() -> typer.Typer:
 def save(context: typer.Context, name: Instance, tag: Tag) -> None:
     """Store a data centre as it is now; it stands still meanwhile, and then goes on."""
     settings = need_root(context)
-    from vdc.datacenter import checkpoint
+    from vdc.datacenter import checkpoint_stores
     from vdc.datacenter.lifecycle import attach
 
     start = time.monotonic()
     told = steps()
     with told.step(f"save {name} as {tag}"):
-        made = checkpoint.save(attach(name, settings, told), tag)
+        made = checkpoint_stores.save(attach(name, settings, told), tag)
     typer.echo(
         f"saved {made.name} {made.tag} after {time.monotonic() - start:.1f} s: {made.size >> 20} MiB; "
         f"its guests stood still for {made.stood_still:.1f} s"
@@ -49,11 +49,11 @@ def restore(context: typer.Context, name: Instance, tag: Tag) -> None:
     Returns when clocks are right, routes are in, and its cluster serves.
     """
     settings = need_root(context)
-    from vdc.datacenter import checkpoint, fork
+    from vdc.datacenter import checkpoint_stores, fork
 
     start = time.monotonic()
     told = steps()
-    _serving(fork.restore(checkpoint.find(name, tag, settings), settings, told))
+    _serving(fork.restore(checkpoint_stores.find(name, tag, settings), settings, told))
     typer.echo(f"{name} is back at {tag} after {time.monotonic() - start:.1f} s")
 
 
@@ -61,7 +61,7 @@ def list_(context: typer.Context) -> None:
     """List the checkpoints there are."""
     settings = need_root(context)
     from vdc.cli.render import table
-    from vdc.datacenter.checkpoint import checkpoints
+    from vdc.datacenter.checkpoint_stores import checkpoints
 
     rows = [(each.name, each.tag, each.taken, f"{each.size >> 20} MiB") for each in checkpoints(settings)]
     typer.echo(table(("data centre", "tag", "taken", "size"), rows) if rows else "no checkpoint is there")
@@ -70,7 +70,7 @@ def list_(context: typer.Context) -> None:
 def remove(context: typer.Context, name: Instance, tag: Tag) -> None:
     """Remove a checkpoint. What was forked from it, or put back to it, must be down."""
     settings = need_root(context)
-    from vdc.datacenter.checkpoint import remove as take_away
+    from vdc.datacenter.checkpoint_stores import remove as take_away
 
     take_away(name, tag, settings)
     typer.echo(f"removed {name} {tag}")
@@ -82,12 +82,12 @@ def fork(context: typer.Context, name: Instance, tag: Tag, other: Other) -> None
     Neither can reach the other. Returns when clocks are right, routes are in, and its cluster serves.
     """
     settings = need_root(context)
-    from vdc.datacenter import checkpoint
+    from vdc.datacenter import checkpoint_stores
     from vdc.datacenter import fork as forks
 
     start = time.monotonic()
     told = steps()
-    _serving(forks.fork(checkpoint.find(name, tag, settings), other, settings, told))
+    _serving(forks.fork(checkpoint_stores.find(name, tag, settings), other, settings, told))
     typer.echo(f"{other} is up after {time.monotonic() - start:.1f} s, as {name} was at {tag}")
 
 

@@ -8,7 +8,9 @@ from types import MappingProxyType
 from typing import Final
 
 from vdc.plan.diff import DeviceDiff, Diff, Verdict
-from vdc.plan.resources import Bird, ConfigDisk, Resource
+from vdc.plan.resources import Resource
+from vdc.plan.resources.disks import ConfigDisk
+from vdc.plan.resources.processes import Bird
 
 NOTHING: Final = "nothing to change"
 

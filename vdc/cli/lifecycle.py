@@ -189,9 +189,9 @@ def gc(context: typer.Context) -> None:
     Running data centres are not touched.
     """
     settings = need_root(context)
-    from vdc.datacenter import checkpoint
+    from vdc.datacenter import checkpoint_stores
     from vdc.datacenter.lifecycle import gc as collect
 
-    checkpoint.clean(settings)
+    checkpoint_stores.clean(settings)
     cleaned = collect(settings, steps())
     typer.echo(f"removed {', '.join(cleaned)}" if cleaned else "nothing to remove")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from vdc.cli.render import table
 from vdc.inventory import known_addresses
+from vdc.model.ip import Interface
 from vdc.model.texts import asns_text, count_text, hardware_text, size_text
-from vdc.model.topology import External, Interface, Router, Server, Topology
+from vdc.model.topology import External, Router, Server, Topology
 
 if TYPE_CHECKING:
     from vdc.plan.plan import Plan

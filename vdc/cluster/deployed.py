@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 import vdc
 from vdc.cluster.script import commands_digest
-from vdc.datacenter import checkpoint
+from vdc.datacenter import checkpoint, checkpoint_stores
 from vdc.datacenter.checkpoint import Checkpoint
 from vdc.datacenter.live import LiveDataCenter
 from vdc.errors import DamagedError
@@ -95,7 +95,7 @@ def start(
 
 def place(plan: Plan, deployer: str | None, settings: Settings) -> Path:
     """Return the directory of the deployed state of a plan; its image must be in the cache."""
-    return checkpoint.deployed_store(settings) / digest(plan.topology, deployer, facts(plan, settings))
+    return checkpoint_stores.deployed_store(settings) / digest(plan.topology, deployer, facts(plan, settings))
 
 
 def digest(topology: Topology, deployer: str | None, facts: Mapping[str, str]) -> str:

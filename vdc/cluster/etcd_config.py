@@ -14,7 +14,8 @@ from ipaddress import ip_address
 from types import MappingProxyType
 
 from vdc.cluster.pki import Credential
-from vdc.model.topology import Address, Server, Topology
+from vdc.model.ip import Address
+from vdc.model.topology import Server, Topology
 
 CLIENT_PORT = 2379
 PEER_PORT = 2380

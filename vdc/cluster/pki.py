@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from vdc.model.topology import Address
+from vdc.model.ip import Address
 
 _AUTHORITY = "ca"
 _LIFE = timedelta(days=3650)

@@ -21,7 +21,8 @@ from vdc.cluster.script_environment import environment, prepare
 from vdc.datacenter.api import DataCenter, Machine
 from vdc.datacenter.pace import budget, deadline
 from vdc.errors import ClusterError, HostError, InputError, VdcError
-from vdc.model.topology import Script, ScriptStep, Server, Topology
+from vdc.model.deployment import Script, ScriptStep
+from vdc.model.topology import Server, Topology
 from vdc.shell import Completed, find, run, run_logged
 from vdc.wait import NotYet, wait_for
 

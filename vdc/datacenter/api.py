@@ -18,9 +18,10 @@ from vdc.history import Recorder
 from vdc.model.announcing import Change
 from vdc.model.disturbance import Disturbance
 from vdc.model.flight import Flight, Salvo
-from vdc.model.topology import Address, Prefix, Session, Topology
+from vdc.model.ip import Address, Prefix
 from vdc.model.topology import Router as RouterSpec
 from vdc.model.topology import Server as ServerSpec
+from vdc.model.topology import Session, Topology
 from vdc.shell import Completed
 from vdc.steps import Steps
 

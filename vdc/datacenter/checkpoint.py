@@ -4,13 +4,12 @@ A checkpoint is a directory. It is written beside its place and renamed into it,
 and its manifest names every file with its digest, so that a damaged one is refused. Memory is copied while all guests
 stand still, and so are the disks; what is brought to life from a checkpoint maps the memory privately and has
 overlays on the disks, so that any number of data centres share what they only read. `vdc.datacenter.fork` brings it
-to life.
+to life; `vdc.datacenter.checkpoint_stores` says where they are kept.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -27,13 +26,13 @@ from vdc.datacenter.live import LiveDataCenter, held
 from vdc.datacenter.machine import LiveMachine
 from vdc.datacenter.standing import standing_still
 from vdc.errors import BuildError, CommandError, DamagedError, DirtyError, HostError, InputError
-from vdc.host import accelerator, claims, disks, firmware, freezer, preflight, user_images, volumes
+from vdc.host import accelerator, claims, disks, firmware, freezer, preflight, volumes
 from vdc.host.claims import PLAN
+from vdc.host.digests import content_digest
 from vdc.host.freezer import Frozen
 from vdc.host.locks import exclusive
 from vdc.model.topology import Topology
 from vdc.plan.plan import Plan
-from vdc.settings import Settings
 
 KEPT: Final = ("secrets", "etcd", "kubernetes", "script")
 """Folders of a run directory that belong to the data centre's state: keys and certificates its guests know."""
@@ -44,11 +43,10 @@ R = TypeVar("R")
 FORMAT: Final = 1
 """Raise when guests that were frozen before cannot be woken any more."""
 
-_MANIFEST: Final = "manifest.json"
+MANIFEST: Final = "manifest.json"
+"""The file of a checkpoint that names all others; one without it is not whole."""
+
 _WORKERS: Final = 2
-_TAG: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
-_BLOCK: Final = 1 << 20
-_ZEROS: Final = bytes(_BLOCK)
 _NO_SPACE: Final = os.strerror(errno.ENOSPC)
 _PART, _GONE = ".part", ".gone"
 
@@ -90,61 +88,6 @@ class Checkpoint:
     def plan(self) -> Plan:
         """The plan of the data centre it was taken of."""
         return Plan.from_json((self.directory / PLAN).read_text(encoding="utf-8"))
-
-
-def store(settings: Settings) -> Path:
-    """Return where the user's checkpoints are kept, by name and tag."""
-    return settings.cache_dir / "checkpoints"
-
-
-def deployed_store(settings: Settings) -> Path:
-    """Return where deployed states are kept, by digest."""
-    return settings.cache_dir / "deployed"
-
-
-def template_store(settings: Settings) -> Path:
-    """Return where booted templates of servers are kept, by digest."""
-    return settings.cache_dir / "templates"
-
-
-def checkpoints(settings: Settings) -> tuple[Checkpoint, ...]:
-    """Return the user's checkpoints that are whole, by name and tag."""
-    found = (load(path.parent) for path in sorted(store(settings).glob(f"*/[!.]*/{_MANIFEST}")))
-    return tuple(each for each in found if each is not None)
-
-
-def find(name: str, tag: str, settings: Settings) -> Checkpoint:
-    """Return a checkpoint of the user's. Raises InputError naming those there are."""
-    found = load(store(settings) / name / tag) if _is_tag(tag) else None
-    if found is None:
-        raise _no_such(name, tag, settings)
-    return found
-
-
-def save(dc: LiveDataCenter, tag: str) -> Checkpoint:
-    """Freeze a data centre into the user's store under `tag`.
-
-    Raises InputError: it is not a tag, or is taken; else as `write`.
-    """
-    if not _is_tag(tag):
-        raise InputError(f"{tag!r} is not a tag", hint="use lower-case letters, digits, dashes, dots and underscores")
-    target = store(dc.settings) / dc.name / tag
-    if target.exists():
-        raise InputError(f"{dc.name} has a checkpoint {tag!r}", hint=f"vdc checkpoint rm {dc.name} {tag}")
-    return write(dc, target)
-
-
-def remove(name: str, tag: str, settings: Settings) -> None:
-    """Remove a checkpoint of the user's, whole or damaged.
-
-    Raises InputError: there is none; DirtyError: data centres live on it.
-    """
-    directory = store(settings) / name / tag
-    if not _is_tag(tag) or not directory.is_dir():
-        raise _no_such(name, tag, settings)
-    discard(directory)
-    with suppress(OSError):  # others of the same data centre
-        directory.parent.rmdir()
 
 
 def load(directory: Path) -> Checkpoint | None:
@@ -222,41 +165,27 @@ def prune(folder: Path, keep: int) -> None:
                 _discard(directory)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what killed saves and removals left in a folder of checkpoints, and the folder if it is empty then."""
+    with exclusive(folder):
+        for gone in folder.glob(f".*{_GONE}"):
+            shutil.rmtree(gone)
+    for part in folder.glob(f".*{_PART}"):
+        with suppress(DirtyError), _locked(part):
+            shutil.rmtree(part)
+    with suppress(OSError):
+        folder.rmdir()
+
+
 def in_use(directory: Path) -> tuple[str, ...]:
     """Return the names of the data centres of this host with a disk that lives on a checkpoint."""
     return tuple(
         sorted(
             name
             for name, run_directory in claims.everyone().items()
-            if any(backing.is_relative_to(directory) for backing in _backings(run_directory))
+            if any(backing.is_relative_to(directory) for backing in backings_of(run_directory))
         )
     )
-
-
-def backings(settings: Settings) -> frozenset[Path]:
-    """Return the disks that any data centre of this host or any checkpoint lives on."""
-    stored = (path.parent for folder in _stores(settings) for path in folder.glob(f"[!.]*/{_MANIFEST}"))
-    return frozenset(disk for each in (*claims.everyone().values(), *stored) for disk in _backings(each))
-
-
-def _stores(settings: Settings) -> tuple[Path, ...]:
-    return (*store(settings).glob("*"), deployed_store(settings), template_store(settings))
-
-
-def clean(settings: Settings) -> None:
-    """Remove what killed saves and removals left, and images that nobody needs; what is being written is let alone."""
-    for folder in _stores(settings):
-        if not folder.is_dir():
-            continue
-        with exclusive(folder):
-            for gone in folder.glob(f".*{_GONE}"):
-                shutil.rmtree(gone)
-        for part in folder.glob(f".*{_PART}"):
-            with suppress(DirtyError), _locked(part):
-                shutil.rmtree(part)
-        with suppress(OSError):
-            folder.rmdir()
-    user_images.clean(settings, backings(settings))
 
 
 def verify(checkpoint: Checkpoint) -> None:
@@ -270,8 +199,8 @@ def verify(checkpoint: Checkpoint) -> None:
         images: dict[str, str] = manifest["images"]
         made_by: dict[str, str] = manifest["made_by"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedError(f"checkpoint {checkpoint.tag} of {checkpoint.name} is damaged: {_MANIFEST}") from error
-    for name, digest in _in_parallel(lambda name: _digest(checkpoint.directory / name), sorted(digests)):
+        raise DamagedError(f"checkpoint {checkpoint.tag} of {checkpoint.name} is damaged: {MANIFEST}") from error
+    for name, digest in _in_parallel(lambda name: content_digest(checkpoint.directory / name), sorted(digests)):
         if digest != digests[name]:
             raise DamagedError(f"checkpoint {checkpoint.tag} of {checkpoint.name} is damaged: {name}")
     if _images(checkpoint.directory) != images:
@@ -282,7 +211,7 @@ def verify(checkpoint: Checkpoint) -> None:
     checkpoint.directory.touch()
 
 
-def _backings(directory: Path) -> Iterator[Path]:
+def backings_of(directory: Path) -> Iterator[Path]:
     """Yield the disks that those of a run directory or a checkpoint are overlays on; disks may come and go."""
     for disk in (
         *directory.glob("disks/*.qcow2"),
@@ -302,15 +231,6 @@ def _discard(directory: Path) -> None:
             shutil.rmtree(gone)
         directory.rename(gone)
     shutil.rmtree(gone)
-
-
-def _no_such(name: str, tag: str, settings: Settings) -> InputError:
-    there = ", ".join(f"{each.name} {each.tag}" for each in checkpoints(settings)) or "none"
-    return InputError(f"no checkpoint {tag!r} of {name!r}", hint=f"there are: {there}")
-
-
-def _is_tag(tag: str) -> bool:
-    return bool(tag) and set(tag) <= _TAG and not tag.startswith(".")
 
 
 @contextmanager
@@ -376,7 +296,7 @@ def _copy_disk(dc: LiveDataCenter, disk: Path, part: Path) -> None:
 
 def _write_manifest(plan: Plan, stood_still: float, part: Path) -> None:
     files = sorted(path for path in part.rglob("*") if path.is_file())
-    digests = _in_parallel(lambda name: _digest(part / name), [str(path.relative_to(part)) for path in files])
+    digests = _in_parallel(lambda name: content_digest(part / name), [str(path.relative_to(part)) for path in files])
     manifest = {
         "name": plan.instance,
         "taken": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
@@ -386,7 +306,7 @@ def _write_manifest(plan: Plan, stood_still: float, part: Path) -> None:
         "made_by": _made_by(plan, part),
         "digests": dict(digests),
     }
-    (part / _MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
+    (part / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
 
 
 def _made_by(plan: Plan, directory: Path) -> dict[str, str]:
@@ -401,29 +321,13 @@ def _made_by(plan: Plan, directory: Path) -> dict[str, str]:
 
 def _images(directory: Path) -> dict[str, str]:
     """Return the digest of what each image that a checkpoint's disks are on was built from."""
-    found = {backing.parent for backing in _backings(directory)}
-    return {image.name: _digest(image / "manifest.json") for image in sorted(found)}
+    found = {backing.parent for backing in backings_of(directory)}
+    return {image.name: content_digest(image / "manifest.json") for image in sorted(found)}
 
 
 def _manifest(directory: Path) -> dict[str, Any]:
-    text: dict[str, Any] = json.loads((directory / _MANIFEST).read_text(encoding="utf-8"))
+    text: dict[str, Any] = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
     return text
-
-
-def _digest(path: Path) -> str:
-    """Return the SHA-256 of a file's size and its blocks that are not all zero, each after its number."""
-    try:
-        size = path.stat().st_size
-        digest = hashlib.sha256(size.to_bytes(8, "big"))
-        with path.open("rb", buffering=0) as file:
-            for number in _blocks_with_data(file.fileno(), size):
-                block = os.pread(file.fileno(), _BLOCK, number * _BLOCK)
-                if block != _ZEROS[: len(block)]:
-                    digest.update(number.to_bytes(8, "big"))
-                    digest.update(block)
-    except FileNotFoundError:
-        return "missing"
-    return digest.hexdigest()
 
 
 def _in_parallel(action: Callable[[T], R], items: Iterable[T]) -> list[tuple[T, R]]:
@@ -431,16 +335,3 @@ def _in_parallel(action: Callable[[T], R], items: Iterable[T]) -> list[tuple[T, 
     every = tuple(items)
     with ThreadPoolExecutor(_WORKERS) as pool:
         return list(zip(every, pool.map(action, every), strict=True))
-
-
-def _blocks_with_data(file: int, size: int) -> Iterator[int]:
-    """Yield the numbers of the blocks of a file that may be not all zero (lseek(2), SEEK_DATA)."""
-    number = 0
-    while number * _BLOCK < size:
-        try:
-            found = os.lseek(file, number * _BLOCK, os.SEEK_DATA)
-        except OSError:  # a hole to the end
-            return
-        number = max(number, found // _BLOCK)
-        yield number
-        number += 1

@@ -14,7 +14,7 @@ from vdc.datacenter.machine import LiveMachine
 from vdc.datacenter.templates import NAME, ROOT, Templates
 from vdc.host import disks, freezer
 from vdc.plan.identity import identity_script
-from vdc.plan.resources import Domain
+from vdc.plan.resources.processes import Domain
 
 _WORKERS: Final = 3
 _ENTROPY_BYTES: Final = 64

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from vdc.datacenter.api import DataCenter, Routes, SessionState, device_of
 from vdc.datacenter.pace import deadline
 from vdc.errors import VdcError
+from vdc.model.ip import Address, Prefix
 from vdc.model.routing import expected_routes, expected_sessions
-from vdc.model.topology import Address, Prefix, Session, Topology
+from vdc.model.topology import Session, Topology
 from vdc.wait import NotYet, wait_for
 
 Cut = tuple[str, str]

@@ -29,18 +29,9 @@ from vdc.host.locks import shared
 from vdc.plan.emulation import Flash
 from vdc.plan.identity import waking_script
 from vdc.plan.plan import Plan, make_plan
-from vdc.plan.resources import (
-    Bird,
-    ConfigDisk,
-    DataDisk,
-    Domain,
-    IgnitionFile,
-    Nvram,
-    Overlay,
-    Resource,
-    SeedDisk,
-    VolumeDisk,
-)
+from vdc.plan.resources import Resource
+from vdc.plan.resources.disks import ConfigDisk, DataDisk, IgnitionFile, Nvram, Overlay, SeedDisk, VolumeDisk
+from vdc.plan.resources.processes import Bird, Domain
 from vdc.settings import Settings
 from vdc.steps import Steps
 

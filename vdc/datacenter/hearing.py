@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from vdc.datacenter.api import DataCenter, device_of
 from vdc.datacenter.reachability import send_requests
 from vdc.host.ears import Ear, hear
-from vdc.model.topology import Address, Topology
+from vdc.model.ip import Address
+from vdc.model.topology import Topology
 
 _AT_ONCE = 16
 _TOKEN = 8  # bytes

@@ -19,7 +19,9 @@ from vdc.model.topology import Topology
 from vdc.plan.emulation import UEFI_FIRMWARE
 from vdc.plan.images import IMAGES
 from vdc.plan.plan import Plan, PlanContext, make_plan
-from vdc.plan.resources import Domain, Overlay, Resource
+from vdc.plan.resources import Resource
+from vdc.plan.resources.disks import Overlay
+from vdc.plan.resources.processes import Domain
 from vdc.settings import Settings
 from vdc.steps import Steps
 

@@ -21,11 +21,13 @@ from vdc.host import artifacts, cpu, drops, engine, impairments, leftovers, libv
 from vdc.host.drops import Sender
 from vdc.host.ears import Ear
 from vdc.host.secrets import Secrets
+from vdc.model.ip import Address
 from vdc.model.release import Unpacked
-from vdc.model.topology import Address, Topology
+from vdc.model.topology import Topology
 from vdc.plan.bird import router_config
 from vdc.plan.plan import Plan
-from vdc.plan.resources import Bird, DefaultRoute, Impairment
+from vdc.plan.resources.network import DefaultRoute, Impairment
+from vdc.plan.resources.processes import Bird
 from vdc.settings import Settings
 from vdc.steps import Steps
 

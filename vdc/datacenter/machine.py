@@ -18,13 +18,14 @@ from vdc.host import bird, blocks, cpu, disks, firmware, plugging
 from vdc.host.artifacts import packages
 from vdc.host.blocks import Block
 from vdc.host.libvirtd import Connection
+from vdc.model.ip import Address, Prefix
 from vdc.model.release import Unpacked
 from vdc.model.releases import release as find_release
-from vdc.model.topology import Address, Prefix, Server, ServerPort
+from vdc.model.topology import Server, ServerPort
 from vdc.plan.emulation import Flash
 from vdc.plan.images import IMAGES
 from vdc.plan.plan import Plan
-from vdc.plan.resources import DataDisk, Overlay
+from vdc.plan.resources.disks import DataDisk, Overlay
 from vdc.plan.servers import domain_xml
 from vdc.plan.volumes import disks as disks_of
 from vdc.shell import Completed

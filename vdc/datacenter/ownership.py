@@ -24,7 +24,7 @@ from vdc.host.claims import PLAN, PLANNED
 from vdc.plan.internet import NAME as INTERNET
 from vdc.plan.internet import host_interface
 from vdc.plan.plan import Plan
-from vdc.plan.resources import Nat
+from vdc.plan.resources.network import Nat
 from vdc.settings import Settings
 from vdc.steps import Steps
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from vdc.datacenter.api import Runner
 from vdc.errors import CommandError
-from vdc.model.topology import Address
+from vdc.model.ip import Address
 from vdc.shell import Completed
 from vdc.wait import NotYet
 

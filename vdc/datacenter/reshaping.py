@@ -14,12 +14,16 @@ from vdc.datacenter.machine import LiveMachine
 from vdc.datacenter.templates import Templates
 from vdc.host import changing, engine, removal
 from vdc.host.engine import Build
+from vdc.model.ip import Prefix
 from vdc.model.routing import expected_routes
-from vdc.model.topology import Prefix, Topology
+from vdc.model.topology import Topology
 from vdc.plan.diff import Diff
 from vdc.plan.plan import Plan, make_plan
 from vdc.plan.reshape import drained, impairments, owner, quieted, union
-from vdc.plan.resources import Bird, ConfigDisk, DefaultRoute, Domain, Overlay, Resource
+from vdc.plan.resources import Resource
+from vdc.plan.resources.disks import ConfigDisk, Overlay
+from vdc.plan.resources.network import DefaultRoute
+from vdc.plan.resources.processes import Bird, Domain
 from vdc.plan.servers import NETWORK
 
 _WORKERS: Final = 4

@@ -22,7 +22,8 @@ from vdc.model import topology
 from vdc.model.announcing import Change, from_comments, to_comments, together
 from vdc.model.release import ROUTING, Unpacked
 from vdc.model.releases import release as find_release
-from vdc.plan.resources import Bird, DefaultRoute
+from vdc.plan.resources.network import DefaultRoute
+from vdc.plan.resources.processes import Bird
 from vdc.shell import Completed
 
 

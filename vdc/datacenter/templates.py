@@ -15,7 +15,7 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Final
 
-from vdc.datacenter import checkpoint
+from vdc.datacenter import checkpoint, checkpoint_stores
 from vdc.datacenter.checkpoint import Checkpoint
 from vdc.datacenter.live import LiveDataCenter
 from vdc.datacenter.ownership import create, down
@@ -28,7 +28,9 @@ from vdc.plan.hosts import HOSTS, hosts
 from vdc.plan.identity import SETTLE
 from vdc.plan.images import IMAGES
 from vdc.plan.plan import Plan, make_plan
-from vdc.plan.resources import ConfigDisk, DataDisk, Domain, Resource
+from vdc.plan.resources import Resource
+from vdc.plan.resources.disks import ConfigDisk, DataDisk
+from vdc.plan.resources.processes import Domain
 from vdc.plan.servers import NETWORK
 from vdc.plan.volumes import blank as blank_volumes
 from vdc.settings import Settings
@@ -73,7 +75,7 @@ def clonable(server: Server) -> bool:
 
 
 def _ensure(digest: str, blank: Server, plan: Plan, settings: Settings, steps: Steps) -> Checkpoint:
-    folder = checkpoint.template_store(settings)
+    folder = checkpoint_stores.template_store(settings)
     folder.mkdir(parents=True, exist_ok=True)
     directory = folder / digest
     with exclusive(folder / f".{digest}.lock"):

@@ -10,8 +10,9 @@ from vdc.datacenter.api import DataCenter, Power, Routes
 from vdc.datacenter.convergence import route_differences
 from vdc.faults.base import Fault
 from vdc.model.announcing import NO_CHANGE, Change, altered, own
+from vdc.model.ip import Address, Prefix
 from vdc.model.routing import expected_routes
-from vdc.model.topology import Address, Prefix, Topology
+from vdc.model.topology import Topology
 from vdc.wait import NotYet
 
 Hops = frozenset[Address] | None

@@ -25,7 +25,7 @@ from vdc.faults.kinds import KINDS
 from vdc.faults.partition import Partitioned, partition
 from vdc.faults.shapes import SHAPES
 from vdc.model.disturbance import Disturbance
-from vdc.model.topology import Prefix
+from vdc.model.ip import Prefix
 
 Chosen = Callable[[str, str], tuple[str, ...]]
 """What a text given for a field (its name is first) means: the names it stands for, itself if it is one."""

@@ -11,7 +11,8 @@ from vdc.datacenter.api import DataCenter
 from vdc.datacenter.reachability import expect_cut_off, expect_reaches
 from vdc.faults.base import Fault
 from vdc.faults.shapes import Blocked, Parties, blocked, parties
-from vdc.model.topology import Address, Topology
+from vdc.model.ip import Address
+from vdc.model.topology import Topology
 from vdc.wait import NotYet
 
 

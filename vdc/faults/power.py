@@ -16,7 +16,8 @@ from vdc.faults.base import Fault
 from vdc.faults.feeds import Feed, all_devices, fed_by
 from vdc.faults.selectors import rack
 from vdc.faults.sight import expect_power, neighbours_back, neighbours_lost
-from vdc.model.topology import Address, Tier
+from vdc.model.ip import Address
+from vdc.model.topology import Tier
 from vdc.wait import NotYet, wait_for
 
 _LATE_SECONDS = 60.0  # that a switch may wait for a busy host

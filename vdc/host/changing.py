@@ -11,7 +11,10 @@ from typing import Any, Final
 
 from vdc.host import bird, engine, impairments, netlink
 from vdc.host.engine import Build
-from vdc.plan.resources import Bird, Bridge, ConfigDisk, DefaultRoute, Impairment, Plug, Resource, Tap, Veth
+from vdc.plan.resources import Resource
+from vdc.plan.resources.disks import ConfigDisk
+from vdc.plan.resources.network import Bridge, DefaultRoute, Impairment, Plug, Tap, Veth
+from vdc.plan.resources.processes import Bird
 from vdc.wait import NotYet, wait_for
 
 _CONFIGURE_SECONDS: Final = 30.0

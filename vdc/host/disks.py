@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vdc.errors import BuildError
-from vdc.plan.resources import ConfigDisk, DataDisk, Overlay
+from vdc.plan.resources.disks import ConfigDisk, DataDisk, Overlay
 from vdc.shell import run
 
 CONFIG_SIZE = 256 << 10

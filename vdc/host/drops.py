@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vdc.host import nft
-from vdc.model.topology import Address
+from vdc.model.ip import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

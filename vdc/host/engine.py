@@ -23,29 +23,19 @@ from vdc.host import disks, impairments, libvirtd, namespaces, nat, netlink, vol
 from vdc.host.secrets import Secrets
 from vdc.plan.hosts import HOSTS, hosts
 from vdc.plan.plan import Plan
-from vdc.plan.resources import (
-    Bird,
-    Bridge,
+from vdc.plan.resources import Resource
+from vdc.plan.resources.disks import (
     ConfigDisk,
-    ConsoleRecorder,
     DataDisk,
-    DefaultRoute,
-    Domain,
     IgnitionFile,
-    Impairment,
-    Libvirtd,
-    Loopback,
-    Namespace,
-    Nat,
     Nvram,
     Overlay,
-    Resource,
     SeedDisk,
     SharedFolder,
-    Tap,
-    Veth,
     VolumeDisk,
 )
+from vdc.plan.resources.network import Bridge, DefaultRoute, Impairment, Loopback, Namespace, Nat, Tap, Veth
+from vdc.plan.resources.processes import Bird, ConsoleRecorder, Domain, Libvirtd
 from vdc.settings import Settings
 from vdc.shell import daemon, in_namespace, run
 

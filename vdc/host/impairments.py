@@ -15,7 +15,8 @@ from types import MappingProxyType
 from typing import Final
 
 from vdc.errors import BuildError, CommandError, HostError
-from vdc.plan.resources import Impairment, Nat, Resource
+from vdc.plan.resources import Resource
+from vdc.plan.resources.network import Impairment, Nat
 from vdc.shell import find, in_namespace, run
 
 PROBES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(

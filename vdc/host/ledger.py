@@ -20,7 +20,7 @@ from vdc.errors import HostError, InputError, WaitTimeout
 from vdc.host import accelerator, netlink, processes
 from vdc.host.claims import CLAIMS, PLAN, PLANNED, claim, everyone, locked
 from vdc.plan.plan import Plan
-from vdc.plan.resources import Bird, Domain
+from vdc.plan.resources.processes import Bird, Domain
 from vdc.settings import Settings
 from vdc.steps import Steps
 from vdc.wait import NotYet, wait_for

@@ -22,7 +22,7 @@ import libvirt_qemu
 
 from vdc import shell
 from vdc.errors import BuildError, CommandError, HostError, WaitTimeout
-from vdc.plan.resources import Libvirtd
+from vdc.plan.resources.processes import Libvirtd
 from vdc.shell import Completed, in_namespace
 from vdc.wait import NotYet, wait_for
 

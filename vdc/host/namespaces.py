@@ -13,7 +13,7 @@ from pyroute2 import netns
 from vdc.errors import BuildError, CommandError
 from vdc.host import rtnl
 from vdc.host.rtnl import Rtnl
-from vdc.plan.resources import Namespace
+from vdc.plan.resources.network import Namespace
 from vdc.shell import run
 
 T = TypeVar("T")

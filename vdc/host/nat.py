@@ -17,7 +17,7 @@ from vdc.errors import BuildError, CommandError
 from vdc.host import claims
 from vdc.host.namespaces import NETNS_DIR
 from vdc.plan.internet import HOST_INTERFACE
-from vdc.plan.resources import Nat
+from vdc.plan.resources.network import Nat
 from vdc.shell import in_namespace, run
 
 _SECONDS: Final = 30.0

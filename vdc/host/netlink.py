@@ -31,7 +31,7 @@ from vdc.host.namespaces import (
     sockets,
 )
 from vdc.host.rtnl import RefusedError, Request, Rtnl, VethEnd
-from vdc.plan.resources import Bridge, DefaultRoute, Loopback, Plug, Tap, Veth
+from vdc.plan.resources.network import Bridge, DefaultRoute, Loopback, Plug, Tap, Veth
 
 __all__ = ["NETNS_DIR", "create_namespaces", "identity", "inside", "namespaces", "remove_namespaces"]
 

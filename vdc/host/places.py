@@ -10,7 +10,7 @@ from vdc.host import firmware
 from vdc.model.topology import Server
 from vdc.plan.emulation import UefiFirmware
 from vdc.plan.plan import Plan
-from vdc.plan.resources import VolumeDisk
+from vdc.plan.resources.disks import VolumeDisk
 
 _MIB = 1 << 20
 _VIRTIOFSD = (Path("/usr/lib/qemu/virtiofsd"), Path("/usr/libexec/virtiofsd"))

@@ -14,7 +14,9 @@ from vdc.host import impairments, ledger, places
 from vdc.host.ledger import Ledger
 from vdc.plan.images import IMAGES
 from vdc.plan.plan import ROOT_GROWTH, Plan, disk_of
-from vdc.plan.resources import Domain, Impairment, Namespace, Nat, Overlay, SeedDisk
+from vdc.plan.resources.disks import Overlay, SeedDisk
+from vdc.plan.resources.network import Impairment, Namespace, Nat
+from vdc.plan.resources.processes import Domain
 from vdc.settings import Settings
 from vdc.shell import find, run
 

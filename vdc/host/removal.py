@@ -12,27 +12,19 @@ from pathlib import Path
 
 from vdc.host import engine, impairments, libvirtd, nat, netlink, processes, volumes
 from vdc.plan.plan import Plan
-from vdc.plan.resources import (
-    Bird,
-    Bridge,
+from vdc.plan.resources import Resource
+from vdc.plan.resources.disks import (
     ConfigDisk,
-    ConsoleRecorder,
     DataDisk,
-    Domain,
     IgnitionFile,
-    Impairment,
-    Libvirtd,
-    Namespace,
-    Nat,
     Nvram,
     Overlay,
-    Resource,
     SeedDisk,
     SharedFolder,
-    Tap,
-    Veth,
     VolumeDisk,
 )
+from vdc.plan.resources.network import Bridge, Impairment, Namespace, Nat, Tap, Veth
+from vdc.plan.resources.processes import Bird, ConsoleRecorder, Domain, Libvirtd
 
 
 def remove(resources: Sequence[Resource], plan: Plan) -> None:

@@ -23,7 +23,8 @@ from vdc.errors import CommandError, InputError
 from vdc.host.download import digest_of, fetch
 from vdc.host.locks import exclusive
 from vdc.host.volumes import described
-from vdc.model.topology import Topology, UserImage
+from vdc.model.hardware import UserImage
+from vdc.model.topology import Topology
 from vdc.plan.context import PlanContext
 from vdc.settings import Settings
 from vdc.shell import run

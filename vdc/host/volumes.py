@@ -11,7 +11,7 @@ from typing import Any
 
 from vdc.errors import BuildError
 from vdc.host import disks
-from vdc.plan.resources import IgnitionFile, Nvram, SeedDisk, SharedFolder, VolumeDisk
+from vdc.plan.resources.disks import IgnitionFile, Nvram, SeedDisk, SharedFolder, VolumeDisk
 from vdc.shell import run
 
 _SECONDS = 60.0

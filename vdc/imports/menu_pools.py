@@ -12,8 +12,9 @@ from vdc.imports.menu_format import TORS, Menu, NetworkSpec, RackSpec
 from vdc.imports.pools import OUT_OF_THE_WAY, free_prefix, moved
 from vdc.model import addressing
 from vdc.model.addressing import LEAST_SERVERS, LEAST_UPLINKS
+from vdc.model.ip import Prefix
 from vdc.model.spec import PoolsSpec
-from vdc.model.topology import Prefix, Tier
+from vdc.model.topology import Tier
 from vdc.model.yamltree import Path
 
 _LINK_LENGTH: Final = 24

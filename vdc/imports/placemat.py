@@ -28,7 +28,7 @@ from vdc.imports.placemat_site import Site, is_bird, runs_bird
 from vdc.imports.pools import OUT_OF_THE_WAY, moved, moved6
 from vdc.imports.units import plain_name
 from vdc.model.checks.names import INSTANCE_LENGTH
-from vdc.model.topology import Prefix
+from vdc.model.ip import Prefix
 from vdc.model.yamltree import Path
 
 

@@ -15,7 +15,8 @@ from vdc.imports.placemat_format import App, Network, NetworkNamespace, Node
 from vdc.imports.units import plain_name
 from vdc.model import addressing
 from vdc.model.checks.names import RESERVED
-from vdc.model.topology import Interface, Prefix, Tier
+from vdc.model.ip import Interface, Prefix
+from vdc.model.topology import Tier
 
 LONGEST: Final = addressing.IFNAMSIZ - len(".10")
 """The longest name of a device, in characters: its taps have it, a dot and a number."""

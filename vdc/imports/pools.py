@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
+from vdc.model.ip import Prefix
 from vdc.model.spec import Pools6Spec, PoolsSpec
-from vdc.model.topology import Prefix
 
 OUT_OF_THE_WAY: Final = "not where it usually is, which is taken"
 """What is told of a pool that has another prefix than by default."""

@@ -11,7 +11,8 @@ import hashlib
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Final
 
-from vdc.model.topology import Interface, Prefix, Tier
+from vdc.model.ip import Interface, Prefix
+from vdc.model.topology import Tier
 
 IFNAMSIZ: Final = 15
 """The longest name of a Linux network interface, in bytes (linux/if.h: 16 with the final zero)."""

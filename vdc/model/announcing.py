@@ -8,7 +8,8 @@ from ipaddress import ip_network
 from itertools import chain
 from typing import Final
 
-from vdc.model.topology import Prefix, Router, Topology
+from vdc.model.ip import Prefix
+from vdc.model.topology import Router, Topology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

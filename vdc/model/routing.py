@@ -35,8 +35,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from vdc.model.ip import Address, Prefix
 from vdc.model.spread import Fabric, Speaker, speakers, spread
-from vdc.model.topology import Address, Prefix, Server, Session, Topology
+from vdc.model.topology import Server, Session, Topology
 
 Cut = Collection[tuple[str, str]]
 """Unplugged cables, each as (device, interface)."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from vdc.model.topology import Address, Router, Server, Session, Topology
+from vdc.model.ip import Address
+from vdc.model.topology import Router, Server, Session, Topology
 
 Speaker = Router | Server
 """A device that speaks BGP."""

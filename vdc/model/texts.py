@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
-from vdc.model.topology import Address, Impairment, Server
+from vdc.model.ip import Address
+from vdc.model.topology import Impairment, Server
 
 _SIZES: Final = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 _TIMES: Final = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6))

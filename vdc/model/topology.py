@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 from typing import Literal
 
-Address = IPv4Address | IPv6Address
-Interface = IPv4Interface | IPv6Interface
-"""An address with the length of its prefix."""
-Prefix = IPv4Network | IPv6Network
+from vdc.model.deployment import Kubernetes, Script
+from vdc.model.hardware import PLAIN, UNSEEDED, Hardware, Seed, UserImage
+from vdc.model.ip import Address, Interface, Prefix
 
 Family = Literal["ipv4", "ipv6", "dual"]
 Boot = Literal["fork", "cold"]
@@ -200,82 +199,6 @@ class ServerPort:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Smp:
-    """How virtual CPUs are presented: `maxcpus` = sockets x dies x cores x threads; `cpus` of them are there."""
-
-    cpus: int
-    sockets: int
-    dies: int
-    cores: int
-    threads: int
-    maxcpus: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IoLimits:
-    """The most that a disk does in a second; 0 means no limit."""
-
-    read_bytes: int = 0
-    write_bytes: int = 0
-    read_iops: int = 0
-    write_iops: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Volume:
-    """A disk of a server besides root, data and config disk; or, of kind `folder`, a folder of the host (virtiofs).
-
-    `image` is a copy or overlay of an image of the file, `raw` a file of blocks, `empty` a sparse qcow2. `source` is
-    the name of the image, or the path of the folder. `directory` is where the file is kept, if not with the others.
-    """
-
-    name: str
-    kind: Literal["image", "raw", "empty", "folder"]
-    bus: Literal["virtio", "nvme", "scsi"] = "virtio"
-    cache: Literal["writeback", "none", "writethrough", "directsync", "unsafe"] = "writeback"
-    size: int = 0
-    source: str | None = None
-    overlay: bool = True
-    writable: bool = True
-    serial: str | None = None
-    limits: IoLimits = IoLimits()
-    directory: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Smbios:
-    """What a server says of itself: SMBIOS type 1 (DMTF DSP0134)."""
-
-    manufacturer: str | None = None
-    product: str | None = None
-    serial: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seed:
-    """What a guest of a user's image configures itself from: texts, not paths.
-
-    `user_data` and `network_config` make a NoCloud disk (cloud-init); `ignition` is handed over by the firmware.
-    """
-
-    user_data: str | None = None
-    network_config: str | None = None
-    ignition: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hardware:
-    """What a server's machine has beyond CPUs, memory and the data disk."""
-
-    smp: Smp | None = None
-    numa: int = 0
-    queues: int = 1
-    firmware: Literal["bios", "uefi"] = "bios"
-    smbios: Smbios = Smbios()
-    volumes: tuple[Volume, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """A server of a rack, or a guest beside the fabric (`rack` None).
 
@@ -299,8 +222,8 @@ class Server:
     cpu: int
     memory: int
     data: int
-    hardware: Hardware = Hardware()
-    seed: Seed = Seed()
+    hardware: Hardware = PLAIN
+    seed: Seed = UNSEEDED
     image: str | None = None
     announces: tuple[Interface, ...] = ()
     pods: tuple[Prefix, ...] = ()
@@ -389,65 +312,6 @@ class Internet:
     sources: tuple[IPv4Network, ...]
     mtu: int = STANDARD_MTU
     namespace: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kubernetes:
-    """The Kubernetes that is to be deployed: `control_planes` are names of servers, in the topology's order.
-
-    `pods`, `services` and `load_balancers` are the pools that addresses of the cluster come from; those of load
-    balancers are announced by the servers as the cluster wants it, so no routing model knows them.
-    `registry_mirrors` are pairs of a registry's host and the URL of its mirror.
-    """
-
-    control_planes: tuple[str, ...]
-    pods: tuple[Prefix, ...]
-    services: tuple[Prefix, ...]
-    load_balancers: tuple[Prefix, ...] = ()
-    proxy: Literal["iptables", "ipvs"] = "iptables"
-    registry_mirrors: tuple[tuple[str, str], ...] = ()
-    domain: str = "cluster.local"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScriptStep:
-    """A command of a deployment: run for each server of `roles` (none: of all), or `once`."""
-
-    run: tuple[str, ...]
-    roles: tuple[str, ...] = ()
-    once: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Script:
-    """The commands that deploy a cluster, ask whether a member serves, and write and read; those not given are empty.
-
-    `timeout` in seconds, on a host of slowness 1, is that of a step, and of the wait until all serve.
-    """
-
-    deploy: tuple[ScriptStep, ...]
-    serving: tuple[str, ...]
-    write: tuple[str, ...] = ()
-    read: tuple[str, ...] = ()
-    list: tuple[str, ...] = ()
-    timeout: float = 600.0
-
-    @property
-    def commands(self) -> tuple[tuple[str, ...], ...]:
-        """All commands that are given."""
-        every = (*(step.run for step in self.deploy), self.serving, self.write, self.read, self.list)
-        return tuple(command for command in every if command)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserImage:
-    """A disk image that the file brings: a `url` or a `file`, checked by its `sha256`, perhaps compressed."""
-
-    name: str
-    url: str | None = None
-    file: str | None = None
-    sha256: str | None = None
-    compression: Literal["gzip", "bzip2", "xz"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Final, NoReturn
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from vdc.model.topology import Address, Interface, Prefix
+from vdc.model.ip import Address, Interface, Prefix
 
 _UNITS: Final = MappingProxyType({"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40})
 _SIZE: Final = re.compile(r"(\d+) ?(KiB|MiB|GiB|TiB)")

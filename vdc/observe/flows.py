@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from itertools import accumulate, permutations
 from typing import Final, Literal
 
-from vdc.model.topology import Address, Router, SegmentKind, Server, Tier, Topology
+from vdc.model.ip import Address
+from vdc.model.topology import Router, SegmentKind, Server, Tier, Topology
 from vdc.observe.ledger import PATIENCE
 
 Protocol = Literal["udp", "icmp"]

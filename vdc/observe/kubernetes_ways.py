@@ -19,7 +19,7 @@ from vdc.cluster.kubernetes.trust import Trust
 from vdc.cluster.kubernetes.workloads import NAMESPACE, PORT, SERVICE_PORT
 from vdc.datacenter.api import DataCenter
 from vdc.errors import ClusterError
-from vdc.model.topology import Address
+from vdc.model.ip import Address
 from vdc.observe.flows import PERIOD
 from vdc.observe.targets import Target
 

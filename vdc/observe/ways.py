@@ -14,7 +14,8 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from vdc.datacenter.api import DataCenter, Runner
-from vdc.model.topology import Address, Topology
+from vdc.model.ip import Address
+from vdc.model.topology import Topology
 from vdc.observe.flows import Flow, Hop
 
 _LONGEST: Final = 8  # hops

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from vdc.model.announcing import NO_CHANGE, Change, own
-from vdc.model.topology import Address, Interface, Prefix, Router, Server, Session, Topology
+from vdc.model.ip import Address, Interface, Prefix
+from vdc.model.topology import Router, Server, Session, Topology
 from vdc.plan.context import PlanContext
 from vdc.plan.render import render
 from vdc.plan.timers import between_routers, to_servers

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from vdc.model.topology import UserImage
+from vdc.model.hardware import UserImage
 from vdc.plan.emulation import UEFI_FIRMWARE, UefiFirmware
 
 

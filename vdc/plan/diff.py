@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, TypeGuard
 
-from vdc.model.topology import End, External, Link, Router, Segment, Server, ServerPort, Topology, Volume
+from vdc.model.hardware import Volume
+from vdc.model.topology import End, External, Link, Router, Segment, Server, ServerPort, Topology
 from vdc.plan.plan import Plan
 from vdc.plan.resources import Resource
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from vdc.model.topology import External, Topology
 from vdc.plan.context import PlanContext
-from vdc.plan.resources import DefaultRoute, Namespace, Resource
+from vdc.plan.resources import Resource
+from vdc.plan.resources.network import DefaultRoute, Namespace
 from vdc.plan.routers import speaks_ipv6
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from vdc.model import topology
 from vdc.model.topology import ServerPort
 from vdc.plan.context import PlanContext
-from vdc.plan.resources import Impairment, Plug, Veth
+from vdc.plan.resources.network import Impairment, Plug, Veth
 
 
 def plan_direction(what: topology.Impairment | None, near: Plug, far: Plug, veth: Veth) -> Iterator[Impairment]:

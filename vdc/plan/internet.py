@@ -9,7 +9,8 @@ from typing import Final
 
 from vdc.model.topology import Internet, Topology
 from vdc.plan.context import PlanContext
-from vdc.plan.resources import DefaultRoute, Namespace, Nat, Plug, Resource, Veth
+from vdc.plan.resources import Resource
+from vdc.plan.resources.network import DefaultRoute, Namespace, Nat, Plug, Veth
 
 NAME: Final = "internet"
 """The end of the namespace's name."""

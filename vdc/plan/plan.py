@@ -16,7 +16,9 @@ from vdc.errors import InputError
 from vdc.model.topology import Server, Topology
 from vdc.plan.context import PlanContext
 from vdc.plan.kinds import KINDS
-from vdc.plan.resources import RESOURCES, ConsoleRecorder, Libvirtd, Namespace, Resource
+from vdc.plan.resources import RESOURCES, Resource
+from vdc.plan.resources.network import Namespace
+from vdc.plan.resources.processes import ConsoleRecorder, Libvirtd
 
 __all__ = ["Plan", "PlanContext", "make_plan"]
 

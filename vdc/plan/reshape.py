@@ -15,17 +15,10 @@ from typing import Final, TypeVar
 
 from vdc.model.topology import End, External, Router, Segment, Session, Tier, Topology
 from vdc.plan.diff import WHOLE, Diff
-from vdc.plan.resources import (
-    Bird,
-    Bridge,
-    ConfigDisk,
-    DefaultRoute,
-    Impairment,
-    Plug,
-    Resource,
-    Tap,
-    Veth,
-)
+from vdc.plan.resources import Resource
+from vdc.plan.resources.disks import ConfigDisk
+from vdc.plan.resources.network import Bridge, DefaultRoute, Impairment, Plug, Tap, Veth
+from vdc.plan.resources.processes import Bird
 
 T = TypeVar("T")
 

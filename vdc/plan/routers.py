@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vdc.model.topology import End, Interface, Link, Router, Topology
+from vdc.model.ip import Interface
+from vdc.model.topology import End, Link, Router, Topology
 from vdc.plan.bird import router_config
 from vdc.plan.context import PlanContext
 from vdc.plan.impairments import plan_direction
-from vdc.plan.resources import Bird, Loopback, Namespace, Plug, Resource, Veth
+from vdc.plan.resources import Resource
+from vdc.plan.resources.network import Loopback, Namespace, Plug, Veth
+from vdc.plan.resources.processes import Bird
 
 
 def plan_router(router: Router, topology: Topology, context: PlanContext) -> Iterator[Resource]:

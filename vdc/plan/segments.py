@@ -11,7 +11,8 @@ from vdc.model import addressing
 from vdc.model.topology import End, Segment, Topology
 from vdc.plan.context import PlanContext
 from vdc.plan.impairments import plan_direction
-from vdc.plan.resources import Bridge, Plug, Resource, Veth
+from vdc.plan.resources import Resource
+from vdc.plan.resources.network import Bridge, Plug, Veth
 from vdc.plan.routers import plug
 
 

@@ -21,17 +21,10 @@ from vdc.plan.emulation import (
 from vdc.plan.images import IMAGES
 from vdc.plan.impairments import plan_tap
 from vdc.plan.render import render
-from vdc.plan.resources import (
-    ConfigDisk,
-    DataDisk,
-    Domain,
-    IgnitionFile,
-    Nvram,
-    Overlay,
-    Resource,
-    SeedDisk,
-    Tap,
-)
+from vdc.plan.resources import Resource
+from vdc.plan.resources.disks import ConfigDisk, DataDisk, IgnitionFile, Nvram, Overlay, SeedDisk
+from vdc.plan.resources.network import Tap
+from vdc.plan.resources.processes import Domain
 from vdc.plan.volumes import disks, plan_volumes, shares
 
 NETWORK: Final = "/etc/vdc/network"

@@ -9,9 +9,11 @@ from string import ascii_lowercase
 from typing import Final
 
 from vdc.model import addressing
-from vdc.model.topology import IoLimits, Server, Topology, Volume
+from vdc.model.hardware import IoLimits, Volume
+from vdc.model.topology import Server, Topology
 from vdc.plan.context import PlanContext
-from vdc.plan.resources import Resource, SharedFolder, VolumeDisk
+from vdc.plan.resources import Resource
+from vdc.plan.resources.disks import SharedFolder, VolumeDisk
 
 _DIRECT: Final = frozenset({"none", "directsync"})
 _FIRST: Final = 3

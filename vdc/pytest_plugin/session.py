@@ -7,7 +7,6 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -18,11 +17,11 @@ from vdc.cluster.api import Cluster, Deployer
 from vdc.cluster.deployed import Store
 from vdc.cluster.deployers import DEPLOYERS
 from vdc.datacenter import checkpoint, fork, lifecycle
-from vdc.datacenter.api import DataCenter, Machine
+from vdc.datacenter.api import DataCenter
 from vdc.datacenter.checkpoint import Checkpoint
 from vdc.datacenter.live import HISTORY, LiveDataCenter
 from vdc.datacenter.ownership import tie
-from vdc.errors import CommandError, DirtyError, InputError, VdcError
+from vdc.errors import CommandError, DirtyError, InputError
 from vdc.evidence.known import redacted
 from vdc.faults.lease import heal_orphans
 from vdc.faults.leftovers import expect_nothing_left
@@ -40,7 +39,9 @@ from vdc.pytest_plugin import old as definition
 from vdc.pytest_plugin.artifacts import collect
 from vdc.pytest_plugin.life import Fork, Lifecycle
 from vdc.pytest_plugin.options import Options, instance_name
+from vdc.pytest_plugin.phases import Phases
 from vdc.pytest_plugin.upgrading import LiveUpgrades
+from vdc.pytest_plugin.versions import versions
 from vdc.pytest_plugin.vigil import Vigil, witnessed
 from vdc.report import FIRST_SCENARIO, FROM_CHECKPOINT, FROM_NOTHING, STANDARD_SUITE, RunResult
 from vdc.settings import Settings
@@ -49,7 +50,6 @@ from vdc.steps import Listener, Steps
 SHARING: Final = "standard"
 """The suite whose modules share one data centre while all their tests pass: nothing of an ordinary day stays."""
 
-_ASKED_AT_ONCE = 4  # servers
 _QUEUE_SECONDS = "1800"  # a worker for which there is no room waits until another one is done
 
 
@@ -90,7 +90,7 @@ class Session:
         self._place: Path | None = None
         self._ours = False
         self._in_module = False
-        self._durations: dict[str, float] = {}
+        self._phases = Phases()
         self._timers: Mapping[str, str] = {}
         self._before: Mapping[str, Mapping[str, str]] = {}
         self._after: dict[str, Mapping[str, str]] = {}
@@ -121,7 +121,7 @@ class Session:
             self.run_directory.mkdir(parents=True, exist_ok=True)
             self._recorder.start()
             self._recorder.record("note", "harness", name="seed", seed=self._options.seed)
-        with self._timed(STANDARD_SUITE) if suite == SHARING else nullcontext():
+        with self._phases.timed(STANDARD_SUITE) if suite == SHARING else nullcontext():
             yield from self._module(suite)
 
     def _module(self, suite: str) -> Iterator[DataCenter]:
@@ -141,15 +141,15 @@ class Session:
         try:
             self.expect_ready()
             vigil.expect_clean("before its first scenario")
-            self._before = self._before or _versions(dc)
+            self._before = self._before or versions(dc)
             self._timers = self._described(dc)
-            self._durations.setdefault(FIRST_SCENARIO, time.monotonic() - self._options.started)
-            with self._timed("scenarios"), witnessed(dc):
+            self._phases.first(FIRST_SCENARIO, self._options.started)
+            with self._phases.timed("scenarios"), witnessed(dc):
                 yield dc
             if dc.dirty() is None:
                 expect_nothing_left(dc)
             if suite != SHARING:  # an ordinary day changes no version
-                self._after |= {name: has for name, has in _versions(dc).items() if has != self._before[name]}
+                self._after |= {name: has for name, has in versions(dc).items() if has != self._before[name]}
         finally:
             self._steps.recorder, self._in_module = self._recorder, False
             dc.recorder.write(redacted(dc, logs.since()))
@@ -177,7 +177,7 @@ class Session:
         """Return the cluster; with --dc it is deployed, unless it is there already."""
         if self._options.topology is not None and self._options.deploys:
             return self._deployer().attach(dc)
-        with self._timed("deploy"):
+        with self._phases.timed("deploy"):
             # another process may be at it, and somebody's own data centre is left to look into
             what = f"vdc test on {dc.name}"
             return deploying.deploy(dc, self._options.deployer, self._deployers, what=what, retain=True)
@@ -199,7 +199,7 @@ class Session:
         """Take down what was brought up, unless it is to be kept."""
         self._tell_inside(self._recorder)
         if self._plan is not None and self._ours and not self._options.keep:
-            with self._timed("down"):
+            with self._phases.timed("down"):
                 self._clear(self._plan.instance)
             for vigil in self._past:
                 vigil.expect_clean("after the last scenario")
@@ -215,7 +215,7 @@ class Session:
             accelerator=acceleration.kind if acceleration else "none",
             slowness=dc.slowness if dc else 1.0,
             scenarios=(),
-            durations=self._told_durations(),
+            durations=self._phases.told(),
             versions_before=self._before,
             versions_after=self._after,
             cluster=self._options.deployer if self._options.deploys else "",
@@ -234,7 +234,7 @@ class Session:
             return dc
         plan = self._plan = self._plan or self._prepare(self._options.topology)
         self.culprit = ""
-        with self._timed("deployed again" if self._ours else "deployed"):
+        with self._phases.timed("deployed again" if self._ours else "deployed"):
             try:
                 return self._start(plan)
             except (InputError, DirtyError):
@@ -258,7 +258,7 @@ class Session:
         # a fabric alone is as soon built as restored, and not every guest can be frozen
         if chosen.checkpoint and topology.servers and not chosen.old and not checkpoint.unfreezable(topology):
             self._place = deployed.place(plan, chosen.deployer if chosen.deploys else None, self._settings)
-        self._durations["prepare"] = time.monotonic() - chosen.started
+        self._phases.note({"prepare": time.monotonic() - chosen.started})
         return plan
 
     def _start(self, plan: Plan) -> DataCenter:
@@ -275,11 +275,11 @@ class Session:
         start = time.monotonic()
         dc = self._life.up(plan, self._settings, self._steps, retain=True, tied=not self._options.keep)
         self._ours = True
-        self._durations |= lifecycle.seconds(dc)
+        self._phases.note(lifecycle.seconds(dc))
         if self._options.deploys:
-            with self._timed("deploy"):
+            with self._phases.timed("deploy"):
                 self._deployer().deploy(dc, retain=True)
-            self._slowest(FROM_NOTHING, start)
+            self._phases.slowest(FROM_NOTHING, start)
         return dc
 
     def _build_old(self, plan: Plan, old: str) -> DataCenter:
@@ -316,7 +316,7 @@ class Session:
         if self._options.deploys:
             with self._steps.step("wait until the cluster serves"):
                 self._deployer().attach(dc).wait_serving()
-            self._slowest(FROM_CHECKPOINT, start)
+            self._phases.slowest(FROM_CHECKPOINT, start)
         return dc
 
     def _deployer(self) -> Deployer:
@@ -362,35 +362,6 @@ class Session:
             error.add_note(f"{name} was taken down after that")
         except Exception as second:  # noqa: BLE001 - the first error is the one to report
             error.add_note(f"taking it down failed too: {second}; `vdc down {name}` tries again")
-
-    def _told_durations(self) -> Mapping[str, float]:
-        """Return how long phases took; of the standard suite only where all of it ran on what was restored."""
-        restored = FROM_CHECKPOINT in self._durations and FROM_NOTHING not in self._durations
-        return {phase: took for phase, took in self._durations.items() if phase != STANDARD_SUITE or restored}
-
-    def _slowest(self, phase: str, start: float) -> None:
-        self._durations[phase] = max(self._durations.get(phase, 0.0), time.monotonic() - start)
-
-    @contextmanager
-    def _timed(self, phase: str) -> Iterator[None]:
-        start = time.monotonic()
-        try:
-            yield
-        finally:
-            self._durations[phase] = self._durations.get(phase, 0.0) + time.monotonic() - start
-
-
-def _versions(dc: DataCenter) -> Mapping[str, Mapping[str, str]]:
-    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
-        return dict(zip(dc.servers, pool.map(_versions_of, dc.servers.values()), strict=True))
-
-
-def _versions_of(machine: Machine) -> Mapping[str, str]:
-    """Return what runs on a server, if it answers: the report must be written on bad days too."""
-    try:
-        return machine.versions()
-    except VdcError as error:
-        return {"os": f"no answer: {error.message.splitlines()[0]}"}
 
 
 def _append(source: Path, offset: int, target: Path) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from vdc.history import Recorder
-from vdc.model.topology import Address, Topology
+from vdc.model.ip import Address
+from vdc.model.topology import Topology
 from vdc.steps import Steps
 from vdc.testing.devices import FakeClient, FakeMachine, FakeRouter
 from vdc.testing.lies import Lie

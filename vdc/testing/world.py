@@ -13,8 +13,9 @@ from vdc.datacenter.api import Power, Routes, SessionState
 from vdc.datacenter.disks import Operation
 from vdc.model.announcing import Change, altered, together
 from vdc.model.disturbance import Disturbance
+from vdc.model.ip import Address
 from vdc.model.routing import expected_routes, expected_sessions
-from vdc.model.topology import Address, Session, Tier, Topology
+from vdc.model.topology import Session, Tier, Topology
 from vdc.rolling.boots import End
 from vdc.shell import Completed
 from vdc.testing.birds import Birds

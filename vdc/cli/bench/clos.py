@@ -9,7 +9,7 @@ from vdc.model.expand import expand
 from vdc.model.load import parse
 from vdc.model.topology import Topology
 from vdc.plan.plan import Plan
-from vdc.plan.resources import Loopback, Namespace, Plug, Veth
+from vdc.plan.resources.network import Loopback, Namespace, Plug, Veth
 
 SIZES: Final = ((4, 32), (8, 128), (16, 256))
 """Spines and ToRs."""

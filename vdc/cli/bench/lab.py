@@ -8,40 +8,36 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from vdc.cli.bench.clos import bare_script
 from vdc.cli.bench.faulting import Compared, compared
+from vdc.cli.bench.memory import available, idle_memory
+from vdc.cli.bench.results import Came, Deployed, Drawn, Planned, Ready, Saved
+from vdc.cli.bench.samples import SMALL_FILE, fabric, small, stock
 from vdc.cluster.etcd import EtcdDeployer
 from vdc.cluster.kubernetes.deployer import KubernetesDeployer
-from vdc.datacenter import checkpoint, fork, lifecycle
+from vdc.datacenter import checkpoint, checkpoint_stores, fork, lifecycle
 from vdc.datacenter.checkpoint import Checkpoint
 from vdc.datacenter.live import LiveDataCenter, is_up
-from vdc.datacenter.pace import deadline
 from vdc.errors import InputError
 from vdc.host import engine, images
 from vdc.host.engine import Build
-from vdc.host.ledger import kibibytes
-from vdc.model.expand import expand
-from vdc.model.load import load, read_topology
-from vdc.model.spec import RackSpec
+from vdc.model.load import read_topology
 from vdc.model.topology import Topology
 from vdc.observe.flow_watch import flows
-from vdc.plan.resources import Loopback, Namespace, Veth
+from vdc.plan.resources.network import Loopback, Namespace, Veth
 from vdc.report import FIRST_SCENARIO, STANDARD_SUITE
 from vdc.settings import Settings
 from vdc.shell import run
 from vdc.steps import Steps
-from vdc.wait import NotYet, ticks, wait_for
+from vdc.wait import ticks
 
 Boot = Literal["fork", "cold"]
 
-_SIX_FILE, _SMALL_FILE = Path("topologies/six.yml"), Path("topologies/small.yml")
-_FABRIC_FILE = Path("topologies/fabric.yml")
 _STANDARD: Final = ("--suite", "standard")
 _SIX, _ONE, _SMALL, _FORK, _TEST = ("bench-six", "bench-one", "bench-small", "bench-fork", "bench-t")
 _CLOS, _WIRED, _BARE, _NODES = ("bench-clos", "bench-wired", "bench-bare", "bench-k8s")
@@ -51,61 +47,8 @@ _TAG: Final = "bench"
 _TEST_SECONDS: Final = 1800.0
 _PLAN_SECONDS: Final = 300.0
 _BATCH_SECONDS: Final = 120.0
-_BOOT_SECONDS: Final = 120.0
-_SETTLE_SECONDS: Final = 120.0
-_LOOK_SECONDS: Final = 5.0
 _FLOWING_SECONDS: Final = 10.0
-_STILL: Final = 0.01
 _DURATION: Final = re.compile(r"^\| ([^|]+) \| ([\d.]+) s \|", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deployed:
-    """A data centre with etcd on it, and how long it took from nothing until etcd served."""
-
-    dc: LiveDataCenter
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Saved:
-    """A checkpoint, and how long saving it took."""
-
-    checkpoint: Checkpoint
-    seconds: float
-
-
-class Came(NamedTuple):
-    """The seconds from nothing until a fabric had converged and until nothing was left of it; the memory it took.
-
-    Memory is in bytes, of the whole host.
-    """
-
-    converged: float
-    down: float
-    memory: int
-
-
-class Ready(NamedTuple):
-    """The seconds from nothing, and from a checkpoint, until Kubernetes serves and all its nodes are Ready."""
-
-    nothing: float
-    checkpoint: float
-
-
-class Planned(NamedTuple):
-    """The seconds that validating, expanding and planning took, and the most memory, in bytes."""
-
-    seconds: float
-    memory: int
-
-
-class Drawn(NamedTuple):
-    """The seconds that the report of a long run took to be made and to be opened, if there is a browser; its bytes."""
-
-    made: float
-    size: int
-    opened: float | None
 
 
 @contextmanager
@@ -139,7 +82,7 @@ class Lab:
         """`small.yml` with etcd, done from cold; it goes on running."""
         with ExitStack() as stack:
             stack.callback(self.forget)  # when it is down, since it may have come to live on that
-            dc = stack.enter_context(self._running(_small(), _SMALL, "cold"))
+            dc = stack.enter_context(self._running(small(), _SMALL, "cold"))
             made = Deployed(dc=dc, seconds=_deploy(dc))
             self._stack.enter_context(stack.pop_all())
         return made
@@ -147,7 +90,7 @@ class Lab:
     @cached_property
     def ordinary(self) -> float:
         """The seconds from nothing until etcd serves on `small.yml` with the stock image; nothing runs beside it."""
-        with self._running(stock(_small()), _SMALL, "cold") as dc:
+        with self._running(stock(small()), _SMALL, "cold") as dc:
             return _deploy(dc)
 
     @cached_property
@@ -156,7 +99,7 @@ class Lab:
         dc = self.small.dc
         start = time.monotonic()
         with self._steps.step(f"save {dc.name}"):
-            made = checkpoint.save(dc, _TAG)
+            made = checkpoint_stores.save(dc, _TAG)
         return Saved(checkpoint=made, seconds=time.monotonic() - start)
 
     def converged(self, topology: Topology, boot: Boot) -> float:
@@ -172,7 +115,7 @@ class Lab:
     def idle_memory(self, topology: Topology, boot: Boot) -> float:
         """Return the bytes of the host's memory that a server takes when it has nothing more to do: the mean."""
         with self._running(topology, _SIX, boot) as dc:
-            return _idle_memory(dc) / len(dc.servers)
+            return idle_memory(dc) / len(dc.servers)
 
     def forked(self) -> float:
         """Return the seconds in which a fork of `saved` serves beside what it was saved from."""
@@ -196,7 +139,7 @@ class Lab:
         What the command needs before it looks at its clock is known only together with what it takes to end, after
         its report was written: both count.
         """
-        whole, took = self._tested(_SMALL_FILE, "-k", "test_cluster", *options)
+        whole, took = self._tested(SMALL_FILE, "-k", "test_cluster", *options)
         return took[FIRST_SCENARIO] + whole - took["total"]
 
     def suite(self, file: Path) -> float:
@@ -213,7 +156,7 @@ class Lab:
             with self._running(topology, _NODES, "fork") as dc:
                 KubernetesDeployer().deploy(dc)
                 nothing = time.monotonic() - start
-                made = checkpoint.save(dc, _TAG)
+                made = checkpoint_stores.save(dc, _TAG)
             return Ready(nothing=nothing, checkpoint=self._woken(made))
         finally:
             self.forget(_NODES)
@@ -233,20 +176,20 @@ class Lab:
 
     def came(self, make: Callable[[], Topology]) -> Came:
         """Build a fabric from nothing, with the making of its topology, until it has converged; then take it down."""
-        free, start = _available(), time.monotonic()
+        free, start = available(), time.monotonic()
         with self._running(make(), _CLOS, "cold"):
-            converged, taken = time.monotonic() - start, free - _available()
+            converged, taken = time.monotonic() - start, free - available()
             start = time.monotonic()
         return Came(converged=converged, down=time.monotonic() - start, memory=taken)
 
     def struck(self) -> tuple[Compared, ...]:
         """Break and mend a cable of a fabric in each way."""
-        with self._running(expand(load(_FABRIC_FILE)), _STRUCK, "cold") as dc:
+        with self._running(fabric(), _STRUCK, "cold") as dc:
             return tuple(compared(dc))
 
     def flowing(self) -> float:
         """Return the share of a core that the dearest process of flows takes, between all racks of a fabric."""
-        with self._running(expand(load(_FABRIC_FILE)), _STRUCK, "cold") as dc, flows(dc) as watch:
+        with self._running(fabric(), _STRUCK, "cold") as dc, flows(dc) as watch:
             for _ in ticks(_FLOWING_SECONDS, duration=_FLOWING_SECONDS):
                 pass
         return watch.cpu
@@ -276,7 +219,7 @@ class Lab:
 
     def forget(self, name: str = _SMALL) -> None:
         """Remove the checkpoint of a data centre, by default of `small`, if there is one."""
-        directory = checkpoint.store(self._settings) / name / _TAG
+        directory = checkpoint_stores.store(self._settings) / name / _TAG
         if directory.exists():
             checkpoint.discard(directory)
         with suppress(OSError):  # it is not there, or there are others
@@ -335,14 +278,6 @@ class Lab:
             lifecycle.down(name, self._settings, self._steps)
 
 
-def _available() -> int:
-    return kibibytes(Path("/proc/meminfo").read_text(encoding="utf-8"), "MemAvailable")
-
-
-def _small() -> Topology:
-    return expand(load(_SMALL_FILE))
-
-
 def _deploy(dc: LiveDataCenter) -> float:
     """Deploy etcd; return the seconds since the data centre began to be built."""
     start = time.monotonic()
@@ -350,45 +285,9 @@ def _deploy(dc: LiveDataCenter) -> float:
     return lifecycle.seconds(dc)["up"] + time.monotonic() - start
 
 
-def six() -> Topology:
-    """Return what `six.yml` means."""
-    return expand(load(_SIX_FILE))
-
-
-def one_of_six() -> Topology:
-    """Return a topology of one server like those of `six.yml`."""
-    spec = load(_SIX_FILE)
-    (role,) = spec.racks[0].servers
-    return expand(spec.model_copy(update={"racks": (RackSpec(count=1, servers={role: 1}),)}))
-
-
-def stock(topology: Topology) -> Topology:
-    """Return the same topology, whose servers boot as Debian made them."""
-    return replace(topology, release=f"{topology.release}-stock")
-
-
 def durations(summary: str) -> dict[str, float]:
     """Return the seconds of each phase that the summary of a run tells."""
     return {phase: float(seconds) for phase, seconds in _DURATION.findall(summary)}
-
-
-def settled(look: Callable[[], int]) -> Callable[[], int]:
-    """Return a check, for `wait_for`, that a figure is what it was when it was looked at before, or nearly."""
-    seen = 0
-
-    def check() -> int:
-        nonlocal seen
-        before, seen = seen, look()
-        if abs(seen - before) > _STILL * seen:
-            raise NotYet(f"it went from {before} to {seen}")
-        return seen
-
-    return check
-
-
-def resident(pid: int) -> int:
-    """Return the bytes of memory of a process; of what it shares with others, its part (proc(5), Pss)."""
-    return kibibytes(Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8"), "Pss")
 
 
 def _since_power_on(dc: LiveDataCenter, phase: str) -> float:
@@ -401,18 +300,3 @@ def _serving(dc: LiveDataCenter) -> float:
     with dc.steps.step("wait until etcd serves"):
         EtcdDeployer().attach(dc).wait_serving()
     return time.monotonic()
-
-
-def _idle_memory(dc: LiveDataCenter) -> int:
-    """Return the bytes that all servers take once they have nothing more to boot and take no more of it."""
-    pids = [int(dc.plan.context.process_file(name).read_text()) for name in dc.servers]
-    with dc.steps.step("wait for quiet"):
-        for server in dc.servers.values():
-            # one where something failed is quiet as well
-            server.run(["systemctl", "is-system-running", "--wait"], timeout=_BOOT_SECONDS, check=False)
-        return wait_for(
-            settled(lambda: sum(map(resident, pids))),
-            what=f"the memory of {dc.name} to stay as it is",
-            timeout=deadline(dc, _SETTLE_SECONDS),
-            interval=_LOOK_SECONDS,
-        )

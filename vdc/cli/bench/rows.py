@@ -11,7 +11,9 @@ from typing import NamedTuple
 from vdc.cli.bench.clos import MOONSHOT, PATIENCE, SIZES, clos, racks
 from vdc.cli.bench.figures import Figure
 from vdc.cli.bench.judging import judged
-from vdc.cli.bench.lab import Lab, Planned, one_of_six, six, stock
+from vdc.cli.bench.lab import Lab
+from vdc.cli.bench.results import Planned
+from vdc.cli.bench.samples import one_of_six, six, stock
 
 _K8S_SMALL, _K8S = Path("topologies/k8s-small.yml"), Path("topologies/k8s.yml")
 _MIB = 1 << 20

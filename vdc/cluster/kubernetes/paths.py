@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vdc.model.topology import Address
+from vdc.model.ip import Address
 
 CONFIG: Final = "/etc/kubernetes"
 PKI: Final = f"{CONFIG}/pki"

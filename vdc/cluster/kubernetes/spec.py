@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from vdc.errors import InputError
-from vdc.model.topology import Address, Kubernetes, Server, Topology
+from vdc.model.deployment import Kubernetes
+from vdc.model.ip import Address
+from vdc.model.topology import Server, Topology
 
 Version = tuple[int, int, int]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from vdc.model.checks.base import BUILT_IN, Finding, Survey
 from vdc.model.checks.pools import pool, sections
+from vdc.model.ip import Address, Interface, Prefix
 from vdc.model.spec import InterfaceSpec
-from vdc.model.topology import Address, Interface, Prefix
 from vdc.model.yamltree import Path
 
 

@@ -11,8 +11,9 @@ from typing import Final
 from vdc.model import addressing
 from vdc.model.expand.shape import Rack as LaidRack
 from vdc.model.expand.shape import Shape
+from vdc.model.ip import Prefix
 from vdc.model.spec import FabricSpec, RackSpec, ServerSpec, TopologySpec
-from vdc.model.topology import Prefix, Tier
+from vdc.model.topology import Tier
 from vdc.model.yamltree import Path
 
 BUILT_IN: Final = (addressing.EXTERNAL, addressing.OPERATION, addressing.OOB)

@@ -12,8 +12,9 @@ from vdc.model.checks.base import Finding, Survey, tors_of
 from vdc.model.checks.pools import pool, sections, segments_used
 from vdc.model.expand.shape import Pools
 from vdc.model.expand.shares import POD, Shares
+from vdc.model.ip import Prefix
 from vdc.model.spec import EXPOSED
-from vdc.model.topology import Prefix, Tier
+from vdc.model.topology import Tier
 from vdc.model.yamltree import Path
 
 _SEGMENTS: Final = ("segment", "pod")

@@ -9,8 +9,9 @@ from typing import TypeVar
 from vdc.model.checks.addresses import given
 from vdc.model.checks.base import Finding, Survey
 from vdc.model.checks.devices import given_macs
+from vdc.model.ip import Address, Interface
 from vdc.model.spec import TopologySpec
-from vdc.model.topology import Address, Interface, Topology
+from vdc.model.topology import Topology
 
 _T = TypeVar("_T")
 

@@ -9,8 +9,9 @@ from typing import Final, get_args
 
 from vdc.model import addressing
 from vdc.model.checks.base import Finding, Survey
+from vdc.model.ip import Prefix
 from vdc.model.spec import EXPOSED, PoolName, Pools6Spec, PoolsSpec
-from vdc.model.topology import Prefix, Tier
+from vdc.model.topology import Tier
 from vdc.model.yamltree import Path
 
 POOLS: Final[tuple[PoolName, ...]] = get_args(PoolName)

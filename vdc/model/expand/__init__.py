@@ -19,19 +19,9 @@ from vdc.model.expand.servers import ServerMaker
 from vdc.model.expand.sessions import router_sessions, speaking
 from vdc.model.expand.shape import Shape
 from vdc.model.expand.wires import Wires
+from vdc.model.hardware import UserImage
 from vdc.model.spec import TopologySpec
-from vdc.model.topology import (
-    STANDARD_MTU,
-    End,
-    External,
-    Link,
-    Router,
-    Segment,
-    SegmentKind,
-    Server,
-    Topology,
-    UserImage,
-)
+from vdc.model.topology import STANDARD_MTU, End, External, Link, Router, Segment, SegmentKind, Server, Topology
 
 NO_SEEDS: Final[Mapping[str, str]] = MappingProxyType({})
 

@@ -9,8 +9,9 @@ from vdc.model import addressing
 from vdc.model.expand.segments import Cabling, Net
 from vdc.model.expand.servers import ServerMaker
 from vdc.model.expand.shape import Shape
+from vdc.model.ip import Address, Interface
 from vdc.model.spec import DeviceSpec, InterfaceSpec
-from vdc.model.topology import Address, End, External, Interface, SegmentKind, Server, ServerPort, Tier
+from vdc.model.topology import End, External, SegmentKind, Server, ServerPort, Tier
 
 
 def make_clients(shape: Shape, cabling: Cabling, nets: Mapping[str, Net]) -> Iterator[External]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from vdc.model import addressing
+from vdc.model.hardware import Hardware, IoLimits, Seed, Smbios, Smp, Volume
 from vdc.model.spec import IoLimitsSpec, ServerSpec, SmbiosSpec, SmpSpec, VolumeSpec
-from vdc.model.topology import Hardware, IoLimits, Seed, Smbios, Smp, Volume
 
 DEFAULT_MEMORY: Final = 640 << 20
 DEFAULT_DATA: Final = 1 << 30

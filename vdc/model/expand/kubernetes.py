@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from vdc.model.deployment import Kubernetes
 from vdc.model.expand.shape import Shape
-from vdc.model.topology import Kubernetes, Server
+from vdc.model.topology import Server
 
 
 def make_kubernetes(shape: Shape, servers: Iterable[Server]) -> Kubernetes | None:

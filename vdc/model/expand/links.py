@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from vdc.model import addressing
 from vdc.model.expand.shape import Shape
 from vdc.model.expand.wires import Properties, Wires
+from vdc.model.ip import Interface, Prefix
 from vdc.model.spec import InterfaceSpec
-from vdc.model.topology import End, Interface, Link, Prefix, Tier
+from vdc.model.topology import End, Link, Tier
 
 _OUTER, _INNER = 0, 1
 

@@ -8,8 +8,9 @@ from typing import Final
 
 from vdc.model import addressing
 from vdc.model.expand.shape import Shape, exposed_pool
+from vdc.model.ip import Prefix
 from vdc.model.spec import EXPOSED
-from vdc.model.topology import Internet, Prefix, Router, Segment, SegmentKind, Tier
+from vdc.model.topology import Internet, Router, Segment, SegmentKind, Tier
 
 DEFAULT_ROUTE: Final = IPv4Network("0.0.0.0/0")
 

@@ -7,8 +7,9 @@ from ipaddress import IPv4Address, ip_interface
 
 from vdc.model import addressing
 from vdc.model.expand.shape import Shape, Spot, exposed_pool
+from vdc.model.ip import Address, Interface, Prefix
 from vdc.model.spec import EXPOSED
-from vdc.model.topology import Address, Interface, Prefix, Router, Tier
+from vdc.model.topology import Router, Tier
 
 
 def make_routers(shape: Shape) -> Iterator[Router]:

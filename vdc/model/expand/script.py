@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from vdc.model.deployment import Script, ScriptStep
 from vdc.model.spec import ScriptSpec
-from vdc.model.topology import Script, ScriptStep
 
 
 def make_script(spec: ScriptSpec | None) -> Script | None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from vdc.model import addressing
 from vdc.model.expand.shape import Shape
 from vdc.model.expand.wires import Wires
-from vdc.model.topology import Address, End, Interface, Prefix, Segment, SegmentKind, Tier
+from vdc.model.ip import Address, Interface, Prefix
+from vdc.model.topology import End, Segment, SegmentKind, Tier
 
 
 @dataclass(slots=True, kw_only=True)

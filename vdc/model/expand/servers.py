@@ -14,9 +14,11 @@ from vdc.model.expand.sessions import Speaking, session, speaking
 from vdc.model.expand.shape import Place, Rack, Shape, merge
 from vdc.model.expand.shares import Shares
 from vdc.model.expand.wires import Wires
+from vdc.model.hardware import Hardware, Seed
+from vdc.model.ip import Address, Interface, Prefix
 from vdc.model.releases import names
 from vdc.model.spec import OverrideSpec, ServerSpec
-from vdc.model.topology import Address, End, Hardware, Interface, Prefix, Seed, Server, ServerPort, Session, Tier
+from vdc.model.topology import End, Server, ServerPort, Session, Tier
 
 _NOTHING = OverrideSpec()
 

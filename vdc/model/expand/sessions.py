@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from vdc.model.topology import Address, End, Link, Router, Segment, SegmentKind, Server, Session, Tier
+from vdc.model.ip import Address
+from vdc.model.topology import End, Link, Router, Segment, SegmentKind, Server, Session, Tier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

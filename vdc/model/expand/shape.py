@@ -8,8 +8,9 @@ from functools import cached_property
 from itertools import pairwise
 
 from vdc.model import addressing
+from vdc.model.ip import Address, Prefix
 from vdc.model.spec import DeviceSpec, ExposedPool, Pools6Spec, PoolsSpec, RackSpec, ServerSpec, TopologySpec
-from vdc.model.topology import STANDARD_MTU, Address, Prefix, Tier
+from vdc.model.topology import STANDARD_MTU, Tier
 
 Pools = PoolsSpec | Pools6Spec
 

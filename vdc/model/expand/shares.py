@@ -8,8 +8,8 @@ from functools import cached_property
 
 from vdc.model import addressing
 from vdc.model.expand.shape import Place, Rack, Shape, exposed_pool
+from vdc.model.ip import Interface, Prefix
 from vdc.model.spec import ServerSpec
-from vdc.model.topology import Interface, Prefix
 
 POD = "pod"
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import translate
 
+from vdc.model.ip import Interface
 from vdc.model.spec import LinkSpec
-from vdc.model.topology import Impairment, Interface
+from vdc.model.topology import Impairment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
