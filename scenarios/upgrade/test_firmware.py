@@ -13,14 +13,9 @@ from vdc.upgrade.firmware_trial import read_variables, start_by, write_variables
 from vdc.upgrade.trial import (
     Upgrades,
     expect_release,
-    installed,
-    looks,
     marks,
-    running,
-    settled,
     tried,
     unchanged,
-    under_load,
     upgrader,
 )
 
@@ -44,24 +39,6 @@ def test_servers_start_by_uefi_and_again_changes_nothing(
     same = replace(path, origin=path.target, changes=())
     assert upgrader(dc, cluster, same, upgrades).run() == ()
     judge(unchanged(before, dc, cluster))
-
-
-@pytest.mark.upgrades(PATH, "rollback-all")
-def test_all_servers_start_by_the_old_firmware_again(
-    dc: DataCenter, cluster: Cluster, probe: Prober, upgrades: Upgrades
-) -> None:
-    """All start by UEFI, and then all by what they had before: there is no point of no return."""
-    path = upgrades.path(PATH)
-    machines = [dc.servers[name] for name in cluster.members]
-    going = upgrader(dc, cluster, path, upgrades)
-    with under_load(dc, cluster, path, probe=probe):
-        with rebooting(*machines):
-            assert set(going.run()) == set(cluster.members)
-        expect_release(dc, going.way, path, new=True)
-        with rebooting(*machines):
-            assert set(going.back()) == set(cluster.members)
-    expect_release(dc, going.way, path, new=False)
-    judge(running(dc, installed(dc, path), looks(dc, cluster), upgrades), settled(dc, cluster))
 
 
 @pytest.mark.upgrades(NEWER, "plain")

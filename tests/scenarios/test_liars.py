@@ -470,11 +470,15 @@ LIES: Mapping[str, Row] = MappingProxyType(
             Lie.OLD_PROGRAM_RUNS: "nothing_old: invalid",
         },
         **{
-            f"upgrade/test_firmware.py::{name}": {**_FLASHED, **row}
+            f"upgrade/{name}": {**_FLASHED, **row}
             for name, row in {
-                "test_servers_start_by_uefi_and_again_changes_nothing": {Lie.REBOOT_IGNORED: "boot ID"},
-                "test_all_servers_start_by_the_old_firmware_again": {Lie.REBOOT_IGNORED: "boot ID"},
-                "test_a_newer_uefi_has_the_variables_of_the_older_one_and_stays": {
+                "test_firmware.py::test_servers_start_by_uefi_and_again_changes_nothing": {
+                    Lie.REBOOT_IGNORED: "boot ID"
+                },
+                "test_firmware_back.py::test_all_servers_start_by_the_old_firmware_again": {
+                    Lie.REBOOT_IGNORED: "boot ID"
+                },
+                "test_firmware.py::test_a_newer_uefi_has_the_variables_of_the_older_one_and_stays": {
                     Lie.FIRMWARE_RETURNS: "not at firmware-ovmf-2025.02: rack2-cs0 runs firmware-ovmf-2022.11",
                     Lie.UPGRADE_IGNORED: "rack0-cs0 runs SeaBIOS 1.16-1",
                     Lie.ONE_LEFT_BEHIND: "rack2-cs0 runs SeaBIOS 1.16-1",
@@ -551,13 +555,13 @@ LIES: Mapping[str, Row] = MappingProxyType(
             }.items()
         },
         **{
-            f"upgrade/test_operator.py::{name}": {**_UNDER_FLOWS, **_OPERATOR, **row}
+            f"upgrade/{name}": {**_UNDER_FLOWS, **_OPERATOR, **row}
             for name, row in {
-                "test_stored_objects_are_converted_under_their_users_and_again_changes_nothing": {},
-                "test_an_operator_goes_back_while_the_old_version_is_in_its_definition": {
+                "test_operator.py::test_stored_objects_are_converted_under_their_users_and_again_changes_nothing": {},
+                "test_operator_back.py::test_an_operator_goes_back_while_the_old_version_is_in_its_definition": {
                     Lie.FORMAT_KEPT: "for each object to be converted",
                 },
-                "test_an_operator_whose_upgrader_is_killed_at_every_boundary_is_upgraded": {},
+                "test_operator_interrupted.py::test_an_upgrader_of_it_is_killed_at_every_boundary_and_resumed": {},
             }.items()
         },
         "upgrade/test_under_fault.py::test_a_tor_that_is_lost_during_each_step_delays_nobody": {
