@@ -551,13 +551,13 @@ LIES: Mapping[str, Row] = MappingProxyType(
             }.items()
         },
         **{
-            f"upgrade/test_operator.py::{name}": {**_UNDER_FLOWS, **_OPERATOR, **row}
+            f"upgrade/{name}": {**_UNDER_FLOWS, **_OPERATOR, **row}
             for name, row in {
-                "test_stored_objects_are_converted_under_their_users_and_again_changes_nothing": {},
-                "test_an_operator_goes_back_while_the_old_version_is_in_its_definition": {
+                "test_operator.py::test_stored_objects_are_converted_under_their_users_and_again_changes_nothing": {},
+                "test_operator_back.py::test_an_operator_goes_back_while_the_old_version_is_in_its_definition": {
                     Lie.FORMAT_KEPT: "for each object to be converted",
                 },
-                "test_an_operator_whose_upgrader_is_killed_at_every_boundary_is_upgraded": {},
+                "test_operator_interrupted.py::test_an_upgrader_of_it_is_killed_at_every_boundary_and_resumed": {},
             }.items()
         },
         "upgrade/test_under_fault.py::test_a_tor_that_is_lost_during_each_step_delays_nobody": {

@@ -7,6 +7,7 @@ number has reached.
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Event, Thread
@@ -40,6 +41,7 @@ class Writer:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self.prefix = f"herd-{uuid.uuid4().hex[:6]}"
         self._turn = 0
         self._number = 0
         self._colour = NO_COLOUR
@@ -60,7 +62,7 @@ class Writer:
 
     def _written(self, version: str, *, last: bool) -> bool:
         """Try; return whether there is nothing to try in another version."""
-        name, text = f"herd-{self._objects}", f"the text of herd {self._objects}"
+        name, text = f"{self.prefix}-{self._objects}", f"the text of herd {self._objects}"
         number = self._number + 1
         begun, outcome, error = time.monotonic(), Outcome.UNKNOWN, None
         try:
@@ -107,7 +109,7 @@ def writing(dc: DataCenter, site: Site) -> Iterator[Watch]:
     All of it is in the history, too. Raises ClusterError.
     """
     writer, stop = Writer(site), Event()
-    watch = Watch(prefix="flocks", started=time.monotonic())
+    watch = Watch(prefix=writer.prefix, started=time.monotonic())
     writer.fill()
 
     def go_on() -> None:
@@ -129,12 +131,16 @@ def writing(dc: DataCenter, site: Site) -> Iterator[Watch]:
     watch.operations = tuple(writer.operations)
 
 
-def held(site: Site, version: str) -> Mapping[str, str]:
-    """Return what was written to each object, by what it has reached, as the API serves it in a version."""
+def held(site: Site, version: str, *, prefix: str = "") -> Mapping[str, str]:
+    """Return what was written to each object, by what it has reached, as the API serves it in a version.
+
+    Those of other writers have names with another prefix.
+    """
     number, text = FIELDS[version]
     return {
         f"{name}@{reached}": _value(str(found["spec"].get(text, "")), _colour(found, version))
         for name, found in site.flocks(version).items()
+        if name.startswith(prefix)
         for reached in range(1, int(found["spec"][number]) + 1)
     }
 

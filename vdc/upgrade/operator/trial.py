@@ -95,7 +95,7 @@ def users_of(
     version = V2 if way_of(going).at(NODE) == path.after else V1
     dc.recorder.record("note", "harness", name="flocks", written=len(watch.operations), version=version)
     _wait_told(dc, site, version)
-    watch.final = {f"the API in {version}": held(site, version)}
+    watch.final = {f"the API in {version}": held(site, version, prefix=watch.prefix)}
     judge(
         no_write_lost(watch.operations, watch.final),
         reconciled_once(site.flocks(version), site.made(), version),
