@@ -7,12 +7,12 @@ long as one is there, the node stays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from vdc.cluster.kubernetes.api import DisruptionError, KubernetesCluster, Pod
-from vdc.cluster.kubernetes.draining import STAYING
+from vdc.cluster.kubernetes.api import KubernetesCluster, Pod
+from vdc.cluster.kubernetes.draining import ask_to_leave, leaving, pod_name
 from vdc.errors import ClusterError, WaitTimeout
 from vdc.rolling.reboots import HeldUpError, Turn, patiently
 from vdc.wait import NotYet
@@ -34,7 +34,7 @@ class KubernetesDrain:
 
         Raises HeldUpError: with the pods that stay, and why.
         """
-        self._expect_none_protected(name, self._leaving(name))
+        self._leaving(name)
         dc = self.kubernetes.dc
         mark: Callable[[], None] = lambda: self._mark(name, unschedulable=True)  # noqa: E731
         try:
@@ -54,39 +54,33 @@ class KubernetesDrain:
         mark: Callable[[], None] = lambda: self._mark(name, unschedulable=False)  # noqa: E731
         yield from patiently(self.kubernetes.dc, mark, f"{name} to be in use again", _USE_SECONDS, every=_INTERVAL)
 
-    def _expect_none_protected(self, name: str, pods: Iterable[Pod]) -> None:
-        if protected := [_name(pod) for pod in pods if pod.namespace in self.protected]:
-            raise HeldUpError(f"{name} has to stay: {', '.join(protected)} is protected")
+    def expect_drained(self, name: str) -> None:
+        """Raise ClusterError if pods may come to a node, or one is there that would have to leave."""
+        if not self.kubernetes.get("Node", name).get("spec", {}).get("unschedulable"):
+            raise ClusterError(f"{name} was cordoned, and takes pods")
+        if left := self._leaving(name):
+            raise ClusterError(f"{name} was drained, and has {', '.join(map(pod_name, left))}")
+
+    def expect_in_use(self, name: str) -> None:
+        """Raise ClusterError if no pods may come to a node."""
+        if self.kubernetes.get("Node", name).get("spec", {}).get("unschedulable"):
+            raise ClusterError(f"{name} is to be in use again, and takes no pods")
 
     def _empty(self, name: str) -> None:
         """Ask all to leave, unless a protected one is there. Raises NotYet: some are there; HeldUpError."""
         try:
-            asked = self._asked(name)
-            left = self._leaving(name) if asked else ()
+            ask_to_leave(lambda: self._leaving(name), self.kubernetes.evict)
         except HeldUpError:
             raise
         except ClusterError as error:
             raise NotYet(error.message) from error
-        if left:
-            raise NotYet("; ".join(f"{_name(pod)} {asked.get(pod.uid, 'has just come')}" for pod in left))
-
-    def _asked(self, name: str) -> Mapping[str, str]:
-        """Ask all to leave that are not on their way; return why each may still be there, by its uid."""
-        found, told = self._leaving(name), dict[str, str]()
-        self._expect_none_protected(name, found)
-        for pod in found:
-            told[pod.uid] = "has not left"
-            try:
-                if not pod.leaving:
-                    self.kubernetes.evict(pod)
-            except DisruptionError as error:
-                told[pod.uid] = f"may not be evicted: {error.message}"
-        return told
 
     def _leaving(self, name: str) -> tuple[Pod, ...]:
-        """Return the pods that must not be on a node that goes. Raises ClusterError."""
-        found = (pod for pod in self.kubernetes.pods() if pod.node == name)
-        return tuple(pod for pod in found if pod.owner not in STAYING and not pod.finished)
+        """Return the pods that must not be on a node that goes. Raises HeldUpError: one is protected; ClusterError."""
+        pods = leaving(self.kubernetes.pods(), name)
+        if protected := [pod_name(pod) for pod in pods if pod.namespace in self.protected]:
+            raise HeldUpError(f"{name} has to stay: {', '.join(protected)} is protected")
+        return pods
 
     def _mark(self, name: str, *, unschedulable: bool) -> None:
         spec = {"unschedulable": unschedulable}
@@ -94,7 +88,3 @@ class KubernetesDrain:
             self.kubernetes.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": spec})
         except ClusterError as error:
             raise NotYet(error.message) from error
-
-
-def _name(pod: Pod) -> str:
-    return f"{pod.namespace}/{pod.name}"

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from vdc.cluster.api import Cluster
 from vdc.datacenter.api import DataCenter
 from vdc.errors import InputError
+from vdc.upgrade.drained import Drained
 from vdc.upgrade.firmware import Flashing
 from vdc.upgrade.hooked import Hooked
 from vdc.upgrade.in_place import InPlace
@@ -22,6 +23,7 @@ WAYS: Mapping[Method, Callable[[DataCenter, Cluster, UpgradePath], Way]] = Mappi
         Method.REIMAGE: Reimaging,
         Method.RESTART: restarting,
         Method.IN_PLACE: InPlace,
+        Method.DRAIN: Drained,
         Method.FIRMWARE: Flashing,
         Method.WORKLOAD: operating,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -56,18 +56,24 @@ def test_a_member_that_was_never_started_is_started_and_not_another_one(large: B
     assert large.quorum.calls == ["remove id of rack1-cp0", "add rack1-cp0", "promote rack1-cp0"]
 
 
+def _pod(name: str, **metadata: object) -> dict[str, Any]:
+    node = "rack1-cs0"
+    return {
+        "metadata": {"name": name, "namespace": "default", "uid": f"uid of {name}", **metadata},
+        "spec": {"nodeName": node},
+        "node": node,
+    }
+
+
 def test_removing_a_worker_drains_it_and_takes_everything_off_it(small: Bench) -> None:
     made = small.deploy()
-    pod = {"metadata": {"name": "web", "namespace": "default"}, "node": "rack1-cs0"}
-    daemon = {
-        "metadata": {"name": "ds", "namespace": "default", "ownerReferences": [{"kind": "DaemonSet"}]},
-        "node": "rack1-cs0",
-    }
-    small.kept.pods = [pod, daemon]
-    # one look finds the pod, which is told to go; in simulated time there is no second look
-    with pytest.raises(WaitTimeout, match="default/web still there"):
+    slow = _pod("slow", deletionTimestamp="2026-01-01T00:00:00Z")
+    owner = {"kind": "DaemonSet", "controller": True}
+    small.kept.pods = [_pod("web"), slow, _pod("ds", ownerReferences=[owner])]
+    with pytest.raises(WaitTimeout, match="default/slow has not left"):
         made.remove("rack1-cs0")
     assert small.kept.evicted == ["web"]
+    small.kept.pods.remove(slow)
     made.remove("rack1-cs0")
     assert small.told("kubepods.slice") == ["rack1-cs0"]
     assert small.kept.deleted == ["Node rack1-cs0"]

@@ -5,11 +5,12 @@ https://kubernetes.io/docs/tasks/administer-cluster/safely-drain-node/
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from vdc.cluster.kubernetes.api import DisruptionError, Manifest
+from vdc.cluster.kubernetes.api import DisruptionError, Pod
 from vdc.cluster.kubernetes.client import NOT_FOUND, Api, RefusedError
+from vdc.cluster.kubernetes.reading import pod as read_pod
 from vdc.cluster.kubernetes.spec import Version
 from vdc.cluster.kubernetes.versions import api_version, minor
 from vdc.errors import ClusterError
@@ -33,26 +34,45 @@ def drain(api: Api, name: str, *, version: Version, timeout: float) -> None:
     unschedulable = {"spec": {"unschedulable": True}}
     api.request("PATCH", f"/api/v1/nodes/{name}", body=unschedulable, content="application/merge-patch+json")
 
+    def found() -> tuple[Pod, ...]:
+        items = api.get("/api/v1/pods", fieldSelector=f"spec.nodeName={name}")["items"]
+        return leaving(map(read_pod, items), name)
+
     def gone() -> None:
         # an API server that goes away meanwhile, or answers too late, is no reason to leave it half drained
         try:
-            evicted()
+            ask_to_leave(found, lambda pod: evict(api, pod.namespace, pod.name, version=version))
         except ClusterError as error:
             raise NotYet(error.message) from error
-
-    def evicted() -> None:
-        found = api.get("/api/v1/pods", fieldSelector=f"spec.nodeName={name}")["items"]
-        if left := [each for each in found if _leaves(each)]:
-            for each in left:
-                _evict(api, each, version)
-            raise NotYet(f"{', '.join(_name(each) for each in left)} still there")
 
     wait_for(gone, what=f"{name} to be drained", timeout=timeout, interval=1.0)
 
 
-def _leaves(pod: Manifest) -> bool:
-    owners = {each["kind"] for each in pod["metadata"].get("ownerReferences", ())}
-    return not owners & STAYING and pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
+def leaving(pods: Iterable[Pod], node: str) -> tuple[Pod, ...]:
+    """Return those of some pods that must not be on a node that goes. Pure."""
+    return tuple(pod for pod in pods if pod.node == node and pod.owner not in STAYING and not pod.finished)
+
+
+def ask_to_leave(found: Callable[[], Iterable[Pod]], evict_one: Callable[[Pod], None]) -> None:
+    """Ask all that are `found` to leave, but for those on their way; return when none is found afterwards.
+
+    Raises NotYet: some are there; names each and why. Or what `found` and `evict_one` raise, but for DisruptionError.
+    """
+    asked = dict[str, str]()
+    for pod in found():
+        asked[pod.uid] = "has not left"
+        try:
+            if not pod.leaving:
+                evict_one(pod)
+        except DisruptionError as error:
+            asked[pod.uid] = f"may not be evicted: {error.message}"
+    if asked and (left := tuple(found())):
+        raise NotYet("; ".join(f"{pod_name(pod)} {asked.get(pod.uid, 'has just come')}" for pod in left))
+
+
+def pod_name(pod: Pod) -> str:
+    """Return what people call a pod."""
+    return f"{pod.namespace}/{pod.name}"
 
 
 def evict(api: Api, namespace: str, name: str, *, version: Version) -> None:
@@ -69,13 +89,3 @@ def evict(api: Api, namespace: str, name: str, *, version: Version) -> None:
             raise DisruptionError(refused.message) from refused
         if refused.status != NOT_FOUND:
             raise
-
-
-def _evict(api: Api, pod: Manifest, version: Version) -> None:
-    if "deletionTimestamp" not in pod["metadata"]:
-        with suppress(DisruptionError):
-            evict(api, pod["metadata"]["namespace"], pod["metadata"]["name"], version=version)
-
-
-def _name(pod: Manifest) -> str:
-    return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
