@@ -6,7 +6,7 @@ the last step the old version is in the definition, and all can go back; then no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Final
 
@@ -124,7 +124,9 @@ class Operating:
 
     def _wait_controller(self, version: str) -> None:
         what = f"the controller to be {version}, and to lead"
-        self._await(what, _PODS_SECONDS, partial(_leading, self.site, version))
+        # users go on making objects, so there is always one that is too new to be told of
+        there = frozenset(self.site.flocks(version))
+        self._await(what, _PODS_SECONDS, partial(_leading, self.site, version, there))
 
     def _store(self, version: str) -> None:
         """Store objects in a version from now on, and write back each that is stored in another, until there is none.
@@ -245,13 +247,14 @@ def _ready(site: Site, app: str, version: str) -> None:
         raise NotYet(told or "no pod")
 
 
-def _leading(site: Site, version: str) -> None:
-    """Return if one controller runs, of that version, and leads, and says so of each object; raises NotYet."""
+def _leading(site: Site, version: str, objects: Collection[str]) -> None:
+    """Return if one controller runs, of that version, and leads, and says so of these objects; raises NotYet."""
     _ready(site, CONTROLLER, version)
     (pod,) = (each.pod for each in site.pods() if each.app == CONTROLLER)
     if (leader := site.leader()).pod != pod or leader.version != version:
         raise NotYet(f"{leader.pod or 'nobody'} leads, {leader.version}")
-    behind = [name for name, each in site.flocks(version).items() if each.get("status", {}).get("version") != version]
+    left = {name: each for name, each in site.flocks(version).items() if name in objects}
+    behind = [name for name, each in left.items() if each.get("status", {}).get("version") != version]
     if behind:
         raise NotYet(f"it has not told of {', '.join(sorted(behind)[:5])}")
 
