@@ -16,6 +16,8 @@ from vdc.errors import WaitTimeout
 
 T = TypeVar("T")
 
+_ROUNDED = 1e-9  # seconds
+
 
 class NotYet(Exception):  # noqa: N818 - a state, not an error
     """The fact does not hold yet; the text says what was seen instead."""
@@ -52,7 +54,8 @@ def ticks(period: float, *, duration: float | None = None) -> Iterator[float]:
     while True:
         due = start + number * period
         now = time.monotonic()
-        if duration is not None and due - start > duration:
+        # what was rounded makes no tick the last but one: how much it is depends on how long the host has been up
+        if duration is not None and number * period > duration + _ROUNDED:
             return
         if due > now:
             time.sleep(due - now)

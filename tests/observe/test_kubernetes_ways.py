@@ -30,7 +30,7 @@ def test_every_way_to_the_cluster_is_there_over_new_and_over_reused_connections(
         ("api", True): planes,
         ("proxy", False): nodes,
         ("proxy", True): nodes,
-        ("url", False): nodes + 1,
+        ("url", False): 2 * nodes + 1,  # pods, ports of a service on nodes, and the load balancer
         ("dns", False): nodes,
     }
     assert len({way.name for way in ways}) == len(ways)
