@@ -7,7 +7,7 @@ import pytest
 from vdc.cluster.kubernetes.api import KubernetesCluster
 from vdc.datacenter.api import DataCenter
 from vdc.faults import Inject, ServersOff
-from vdc.faults.proofs import wait_whole
+from vdc.faults.proofs import keeping_data, wait_whole
 from vdc.observe.checkers import judge, no_write_lost
 from vdc.observe.ordinary import keeper_of_a_volume, settled
 from vdc.observe.volume import writing
@@ -31,7 +31,7 @@ def test_all_nodes_are_drained_and_restarted_in_turn_the_control_plane_last(
     """Pods are in the end where they were, and what was acknowledged on a volume is there."""
     settled(kubernetes)
     volume = writing(kubernetes, partial(keeper_of_a_volume, kubernetes))
-    with wait_back(kubernetes), volume as watch, witnessing(dc) as witness:
+    with keeping_data(kubernetes), wait_back(kubernetes), volume as watch, witnessing(dc) as witness:
         roll(dc, kubernetes, drain=KubernetesDrain(kubernetes=kubernetes))
         wait_whole(dc, kubernetes)
     judge_restarts(witness, servers=kubernetes.node_names, most=1, order=Order.VOTERS_LAST)
@@ -41,21 +41,21 @@ def test_all_nodes_are_drained_and_restarted_in_turn_the_control_plane_last(
 def test_a_node_waits_until_a_disruption_budget_lets_its_pods_go(dc: DataCenter, kubernetes: KubernetesCluster) -> None:
     """As long as the budget allows no eviction the node stays, and is asked again; then it restarts, once."""
     node = kubernetes.node_names[-1]
-    with witnessing(dc) as witness, held_by_budget(kubernetes, node) as hold:
+    with keeping_data(kubernetes), witnessing(dc) as witness, held_by_budget(kubernetes, node) as hold:
         drain = KubernetesDrain(kubernetes=kubernetes, seconds=HELD_AFTER)
         roll(dc, kubernetes, servers=[node], drain=drain, held=hold.lift)
         wait_whole(dc, kubernetes)
-    judge(waited(witness.events, witness.away, until=hold.lifted))
+    judge(waited(witness.events, witness.away, until=hold.lifted, because=hold.because))
     judge_restarts(witness, servers=[node], most=1)
 
 
 def test_a_node_waits_for_the_pods_of_a_protected_namespace(dc: DataCenter, kubernetes: KubernetesCluster) -> None:
     """Nobody evicts them: the node stays until they have gone by themselves; then it restarts, once."""
     node, drain = kubernetes.node_names[-1], KubernetesDrain(kubernetes=kubernetes, protected=frozenset({PROTECTED}))
-    with witnessing(dc) as witness, held_by_namespace(kubernetes, node) as hold:
+    with keeping_data(kubernetes), witnessing(dc) as witness, held_by_namespace(kubernetes, node) as hold:
         roll(dc, kubernetes, servers=[node], drain=drain, held=hold.lift)
         wait_whole(dc, kubernetes)
-    judge(waited(witness.events, witness.away, until=hold.lifted))
+    judge(waited(witness.events, witness.away, until=hold.lifted, because=hold.because))
     judge_restarts(witness, servers=[node], most=1)
 
 
@@ -68,7 +68,7 @@ def test_all_workers_come_back_from_a_loss_of_power(
         pytest.skip("this cluster has no workers")
     settled(kubernetes)
     volume = writing(kubernetes, partial(keeper_of_a_volume, kubernetes))
-    with wait_back(kubernetes), volume as watch, witnessing(dc) as witness:
+    with keeping_data(kubernetes), wait_back(kubernetes), volume as watch, witnessing(dc) as witness:
         with inject(ServersOff(workers)):
             pass
         wait_whole(dc, kubernetes)

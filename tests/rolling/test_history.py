@@ -126,6 +126,10 @@ BAD = {
     "nobody asked": (causes_agree([away("a", 0, 9, "")]), "harness: nothing"),
     "too early": (last_away(GOOD, ["b"]), "too early: b"),
     "did not wait": (waited([rolling(5, "a", "held", "x")], [away("a", 6, 9)], until=8.0), "though held up: a went"),
+    "waited for something else": (
+        waited([rolling(5, "a", "held", "timed out")], [away("a", 9, 10)], until=8.0, because="protected"),
+        "nobody waited",
+    ),
     "nobody waited": (waited([], [away("a", 9, 10)], until=8.0), "nobody waited"),
     "starts": (seen_to_start([machine(1, "a", "started")], "a", times=2), "a started 1 times, 2 expected"),
     "synced and lost": (local_data(Kept(("line 0",), ()), lines=2), "synced and lost: line 1"),

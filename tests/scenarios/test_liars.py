@@ -272,7 +272,7 @@ LIES: Mapping[str, Row] = MappingProxyType(
             Lie.FAULT_WITHOUT_EFFECT: "still leads",
         },
         **{
-            f"reboot/test_kubernetes_reboots.py::{name}": row
+            f"reboot/test_kubernetes_reboots.py::{name}": {Lie.DATA_LOST_BY_RESTART: "expected", **row}
             for name, row in {
                 "test_all_nodes_are_drained_and_restarted_in_turn_the_control_plane_last": {
                     **_TURNS,

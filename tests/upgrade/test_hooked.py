@@ -96,3 +96,9 @@ def test_a_hook_that_cannot_tell_is_refused(dc: FakeDataCenter, path: UpgradePat
     (hook,) = path.hooks
     with pytest.raises(InputError, match="nothing tells which version of agent a node runs"):
         way_of(dc, FakeCluster(dc), replace(path, hooks=(replace(hook, check=()),)))
+
+
+def test_a_check_that_never_says_no_tells_nothing(dc: FakeDataCenter, path: UpgradePath) -> None:
+    row = replace(path, hooks=(replace(path.hooks[0], run=("false",), check=("true",)),))
+    with pytest.raises(ClusterError, match="rack0-cs0 runs two versions of agent, as its check says, which cannot be"):
+        upgrader(dc, FakeCluster(dc), row, FakeUpgrades(dc)).run()

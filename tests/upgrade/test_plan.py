@@ -150,3 +150,10 @@ def test_a_topology_without_servers_has_nothing_to_upgrade() -> None:
 def test_the_point_of_no_return_is_told_where_there_is_one(origin: str, target: str, said: str | None) -> None:
     told = planned(origin, target, RELEASES, None).no_return
     assert [each.partition(":")[0] for each in told] == ([said] if said else [])
+
+
+def test_a_new_root_disk_brings_kubernetes_and_its_runtime_together() -> None:
+    old = MappingProxyType({"kernel": "6.1", **kubernetes(25, containerd="1.5")})
+    new = MappingProxyType({"kernel": "6.12", **kubernetes(26, containerd="1.6")})
+    single = read_topology(ROOT / "topologies" / "k8s-small.yml")
+    assert planned("old", "new", {"old": old, "new": new}, row(Method.REIMAGE, old, new, at_once=1), single).stages

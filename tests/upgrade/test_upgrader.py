@@ -245,3 +245,23 @@ def test_a_line_that_was_cut_off_is_none(tmp_path: Path) -> None:
     journal.record("a", Direction.FORWARD, "back")
     assert file.read_bytes().startswith(whole)
     assert journal.done("a", Direction.FORWARD) == {"away", "back"}
+
+
+def test_a_node_that_fell_back_and_is_led_again_is_resumed_amid_that_too(tmp_path: Path) -> None:
+    way = nodes({"a": 0, "b": 1})
+    assert going(way, tmp_path).run(most=1) == ("a",)
+    way.releases.clear()
+    with pytest.raises(Killed):
+        going(way, tmp_path, boundary=killer(Moment.RECORDED, 0)).run()
+    assert way.at("a") == "nothing"
+    going(way, tmp_path).run()
+    assert way.releases == {"a": "new", "b": "new"}
+
+
+def test_a_damaged_journal_is_told_by_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "journal"
+    journal = Journal(file)
+    journal.open(BEGUN)
+    file.write_bytes(file.read_bytes() + b"\0\0\0\n")
+    with pytest.raises(ClusterError, match=r"journal:2: the journal of the upgrade is damaged"):
+        journal.latest("a")

@@ -17,6 +17,9 @@ from vdc.errors import ClusterError, WaitTimeout
 from vdc.rolling.reboots import HeldUpError, Turn, patiently
 from vdc.wait import NotYet
 
+IS_PROTECTED: Final = "is protected"
+"""What is said of a pod that nobody evicts."""
+
 _USE_SECONDS: Final = 120.0
 _INTERVAL: Final = 1.0
 
@@ -79,7 +82,7 @@ class KubernetesDrain:
         """Return the pods that must not be on a node that goes. Raises HeldUpError: one is protected; ClusterError."""
         pods = leaving(self.kubernetes.pods(), name)
         if protected := [pod_name(pod) for pod in pods if pod.namespace in self.protected]:
-            raise HeldUpError(f"{name} has to stay: {', '.join(protected)} is protected")
+            raise HeldUpError(f"{name} has to stay: {', '.join(protected)} {IS_PROTECTED}")
         return pods
 
     def _mark(self, name: str, *, unschedulable: bool) -> None:

@@ -183,9 +183,13 @@ def last_away(found: Sequence[Absence], last: Collection[str]) -> Verdict:
     return Verdict(kind=kind, checker="last_away", message=message, figures={"early": float(len(early))})
 
 
-def waited(events: Iterable[Event], found: Collection[Absence], *, until: float) -> Verdict:
-    """Judge whether at least one server was held up before `until`, and none of those went before that instant."""
-    held = {str(each.data["name"]): each for each in events if _is_held(each) and each.time < until}
+def waited(events: Iterable[Event], found: Collection[Absence], *, until: float, because: str = "") -> Verdict:
+    """Judge whether at least one server was held up before `until`, and none of those went before that instant.
+
+    Who was held up for a reason without the words `because` has not waited for what was meant.
+    """
+    told = (each for each in events if _is_held(each) and because in str(each.data["reason"]))
+    held = {str(each.data["name"]): each for each in told if each.time < until}
     early = [f"{each.server} went" for each in found if each.server in held and each.start < until]
     figures = {"held": float(len(held))}
     reasons = [f"{name}: {each.data['reason']}" for name, each in held.items()]

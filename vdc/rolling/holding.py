@@ -10,10 +10,12 @@ from itertools import chain
 from typing import Final
 
 from vdc.cluster.kubernetes.api import KubernetesCluster, Manifest, Pod
+from vdc.cluster.kubernetes.draining import MAY_NOT
 from vdc.cluster.kubernetes.versions import api_version, major_minor
 from vdc.cluster.kubernetes.workloads import web
 from vdc.datacenter.pace import deadline
 from vdc.errors import ClusterError, WaitTimeout
+from vdc.rolling.drain import IS_PROTECTED
 from vdc.wait import NotYet, wait_for
 
 PROTECTED: Final = "vdc-protected"
@@ -26,10 +28,14 @@ _STAYING: Final = "staying"
 
 @dataclass(slots=True)
 class Hold:
-    """What holds a node up until it is lifted; `lifted`: when it was, by the host's monotonic clock."""
+    """What holds a node up until it is lifted; `lifted`: when it was, by the host's monotonic clock.
+
+    `because` stands in the reason that a drain gives for it.
+    """
 
     kubernetes: KubernetesCluster
     manifest: Manifest
+    because: str
     times: list[float] = field(default_factory=list)
 
     @property
@@ -38,10 +44,9 @@ class Hold:
         assert self.times, "nobody was held up"
         return self.times[0]
 
-    def lift(self, name: str) -> None:
-        """Let the node go. Raises ClusterError."""
-        del name
-        if not self.times:
+    def lift(self, reason: str) -> None:
+        """Let the node go, if it is held up for this, and not for something that passes. Raises ClusterError."""
+        if self.because in reason and not self.times:
             self.times.append(time.monotonic())
             self.kubernetes.delete(self.manifest)
 
@@ -55,7 +60,7 @@ def held_by_budget(kubernetes: KubernetesCluster, node: str) -> Iterator[Hold]:
     pods = web(_GUARDED, replicas=1, node=node, slowness=kubernetes.dc.slowness)
     guard = _budget(kubernetes, _GUARDED, pods[-1]["metadata"]["namespace"])
     with _there(kubernetes, (*pods, guard)):
-        yield Hold(kubernetes, guard)
+        yield Hold(kubernetes, guard, MAY_NOT)
 
 
 @contextmanager
@@ -68,7 +73,7 @@ def held_by_namespace(kubernetes: KubernetesCluster, node: str) -> Iterator[Hold
     moved = {**pods, "metadata": {**pods["metadata"], "namespace": PROTECTED}}
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PROTECTED}}
     with _there(kubernetes, (space, moved)):
-        yield Hold(kubernetes, moved)
+        yield Hold(kubernetes, moved, IS_PROTECTED)
 
 
 @contextmanager

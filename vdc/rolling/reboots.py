@@ -64,7 +64,7 @@ def roll(  # noqa: PLR0913 - whom, within which limits, how, and who hears of it
     servers: Collection[str] | None = None,
     held: Callable[[str], object] = str,
 ) -> None:
-    """Restart all servers that a cluster is deployed on, or these, through a queue; `held` hears of each held up.
+    """Restart all servers that a cluster is deployed on, or these, through a queue; `held` hears why each is held up.
 
     The history tells when each goes (`start`), is back, is held up or fails, and why. Times of `limits` are as on a
     host whose slowness is 1.0.
@@ -169,7 +169,7 @@ class _Rolling:
         except HeldUpError as error:
             self._ended(name, HELD, error.message)
             self._put_back(self._queue.held, name, error.message)
-            self._held(name)
+            self._held(error.message)
         except (ClusterError, CommandError, WaitTimeout) as error:
             self._ended(name, "failed", error.message)
             self._put_back(self._queue.failed, name, error.message)

@@ -72,9 +72,12 @@ class Hooked:
 
     def _side(self, hook: Hook, node: str) -> str:
         change = self._change(hook)
-        if self._runs(hook, node, change.new):
+        old, new = (self._runs(hook, node, version) for version in (change.old, change.new))
+        if old and new and change.old != change.new:
+            return f"two versions of {hook.component}, as its check says, which cannot be"
+        if new:
             return self._path.after
-        return self._path.before if self._runs(hook, node, change.old) else f"neither version of {hook.component}"
+        return self._path.before if old else f"neither version of {hook.component}"
 
     def _runs(self, hook: Hook, node: str, version: str) -> str | None:
         """Return the version if a node runs it, or None."""

@@ -66,7 +66,7 @@ class Journal:
         steps: set[str] = set()
         for line in self._lines():
             if line.get("node") == node:
-                if line["direction"] != direction:
+                if line["direction"] != direction or "anew" in line:
                     direction = Direction(line["direction"])
                     steps.clear()
                 if "step" in line:
@@ -76,6 +76,10 @@ class Journal:
     def begin(self, node: str, direction: Direction) -> None:
         """Write that a node is led somewhere from now on, whatever becomes of its first step."""
         self._append({"node": node, "direction": direction})
+
+    def begin_anew(self, node: str, direction: Direction) -> None:
+        """Write that a node is led somewhere from its first step on, whatever was done of that before."""
+        self._append({"node": node, "direction": direction, "anew": True})
 
     def record(self, node: str, direction: Direction, step: str) -> None:
         """Write that a step is done."""
@@ -93,9 +97,16 @@ class Journal:
     def _lines(self) -> Iterator[dict[str, Any]]:
         if not self._file.exists():
             return
-        for line in self._file.read_text(encoding="utf-8").splitlines(keepends=True):
+        text = self._file.read_text(encoding="utf-8", errors="replace")
+        for number, line in enumerate(text.splitlines(keepends=True), start=1):
             if line.endswith("\n"):
-                yield json.loads(line)
+                try:
+                    yield json.loads(line)
+                except ValueError as error:
+                    raise ClusterError(
+                        f"{self._file}:{number}: the journal of the upgrade is damaged: {error}",
+                        hint="remove the file once every node is at one of the two releases",
+                    ) from error
 
     def _append(self, line: dict[str, Any]) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,11 @@ def at_origin(dc: DataCenter, path: UpgradePath) -> Upgrader:
     """Lead all routers to where a path begins, whatever this host's BIRD is, and return who goes it from there."""
     going = router_upgrader(dc, path)
     with dc.steps.step(f"routers run {path.origin}"):
-        going.back()
+        for node in going.way.nodes:
+            if going.way.at(node.name) != path.before:
+                for step in going.way.back(node.name):
+                    step.do()
+                    step.done()
         wait_converged(dc)
     expect_birds(dc, path, new=())
     return going

@@ -179,12 +179,13 @@ class Upgrader:
 
     def _together(self, batch: Sequence[str], direction: Direction) -> None:
         """Do each step for all of a batch, then wait for all of it."""
+        left = {name: self._left(name, direction) for name in batch}
         # where nothing is left the journal is wrong: it is not where those steps lead
-        ways = {name: self._left(name, direction) or self._steps(name, direction) for name in batch}
+        ways = {name: steps or self._steps(name, direction) for name, steps in left.items()}
         verb = "upgrade" if direction is Direction.FORWARD else "take back"
         with self.dc.steps.step(f"{verb} {', '.join(batch)}"):
             for node in batch:
-                self.journal.begin(node, direction)
+                (self.journal.begin if left[node] else self.journal.begin_anew)(node, direction)
             for name in dict.fromkeys(step.name for steps in ways.values() for step in steps):
                 self._do(name, {node: step for node in batch for step in ways[node] if step.name == name}, direction)
 

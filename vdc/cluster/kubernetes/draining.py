@@ -20,6 +20,9 @@ _TOO_MANY: Final = 429
 """What is answered where a disruption budget does not allow it now."""
 
 
+MAY_NOT: Final = "may not be evicted"
+"""What is said of a pod that a disruption budget keeps."""
+
 STAYING: Final = frozenset({"DaemonSet", "Node"})
 """What owns pods that belong to their node, and go down with it."""
 
@@ -65,7 +68,7 @@ def ask_to_leave(found: Callable[[], Iterable[Pod]], evict_one: Callable[[Pod], 
             if not pod.leaving:
                 evict_one(pod)
         except DisruptionError as error:
-            asked[pod.uid] = f"may not be evicted: {error.message}"
+            asked[pod.uid] = f"{MAY_NOT}: {error.message}"
     if asked and (left := tuple(found())):
         raise NotYet("; ".join(f"{pod_name(pod)} {asked.get(pod.uid, 'has just come')}" for pod in left))
 
