@@ -39,6 +39,8 @@ def test_two_releases_at_once_serve_as_one(
             going.run(most=number)
         new = {node.name for node in going.way.nodes if going.way.at(node.name) == path.target}
         assert len(new) == number, f"held after {number}, and {len(new)} have {path.target}"
+        expect_release(dc, going.way, path, new=True, of=new)
+        expect_release(dc, going.way, path, new=False, of={node.name for node in going.way.nodes} - new)
         assert len({member.version for member in cluster.state()}) > 1, "all members are of one version"
         for name, scenario in scenarios(ORDINARY):
             with dc.steps.step(f"with {number} new: {name}"):

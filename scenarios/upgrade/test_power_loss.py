@@ -5,7 +5,7 @@ import pytest
 from vdc.cluster.api import Cluster
 from vdc.datacenter.api import DataCenter, Power
 from vdc.observe.service import Prober
-from vdc.upgrade.trial import Upgrades, expect_release, under_load, upgrader
+from vdc.upgrade.trial import Upgrades, proven, under_load, upgrader
 from vdc.upgrade.upgrader import Moment
 
 pytestmark = [pytest.mark.upgrade, pytest.mark.nightly, pytest.mark.releases("debian-13")]
@@ -30,7 +30,6 @@ def test_a_server_that_loses_power_during_its_upgrade_is_upgraded(
             struck.append((node, step))
 
     going = upgrader(dc, cluster, path, upgrades, boundary=strike)
-    with under_load(dc, cluster, path, probe=probe):
+    with proven(dc, cluster, path, going.way, upgrades=upgrades), under_load(dc, cluster, path, probe=probe):
         going.run()
-    expect_release(dc, going.way, path, new=True)
     assert struck == [(node.name, step) for node in going.way.nodes for step in ("power on", "join")]

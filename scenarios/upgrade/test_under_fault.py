@@ -9,7 +9,7 @@ from vdc.datacenter.api import DataCenter
 from vdc.faults import Inject, RouterOff
 from vdc.faults.selectors import rack, rack_of
 from vdc.observe.service import Prober
-from vdc.upgrade.trial import Upgrades, expect_release, under_load, upgrader
+from vdc.upgrade.trial import Upgrades, proven, under_load, upgrader
 from vdc.upgrade.upgrader import Moment
 
 pytestmark = [pytest.mark.upgrade, pytest.mark.nightly, pytest.mark.releases("debian-13")]
@@ -38,7 +38,7 @@ def test_a_tor_that_is_lost_during_each_step_delays_nobody(
                 faults.close()
 
         going = upgrader(dc, cluster, path, upgrades, boundary=strike)
-        with under_load(dc, cluster, path, probe=probe, besides=first.values()):
+        whole = proven(dc, cluster, path, going.way, upgrades=upgrades)
+        with whole, under_load(dc, cluster, path, probe=probe, besides=first.values()):
             going.run()
-    expect_release(dc, going.way, path, new=True)
     assert struck == [(node.name, step.name) for node in going.way.nodes for step in going.way.forward(node.name)]

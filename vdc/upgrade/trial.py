@@ -111,16 +111,24 @@ def tried(
     Raises AssertionError with what all checkers say; WaitTimeout: it is not whole afterwards.
     """
     going = upgrader(dc, cluster, path, upgrades)
-    expect_release(dc, going.way, path, new=False)
+    whole = proven(dc, cluster, path, going.way, upgrades=upgrades)
+    with whole, witnessing(dc) as witness, under_load(dc, cluster, path, probe=probe):
+        yield going
+    judge(*restarts(witness, going.way, path))
+
+
+@contextmanager
+def proven(dc: DataCenter, cluster: Cluster, path: UpgradePath, way: Way, *, upgrades: Upgrades) -> Iterator[None]:
+    """Demand that the body leads all nodes from the old release to the new one, by all that can be seen of them.
+
+    Raises AssertionError with what all checkers say.
+    """
+    expect_release(dc, way, path, new=False)
     fresh = upgrades.fresh(dc, path.target)
     before = looks(dc, cluster)
-    with witnessing(dc) as witness, under_load(dc, cluster, path, probe=probe):
-        yield going
-    expect_release(dc, going.way, path, new=True)
-    judge(
-        *evidence(dc, cluster, path, before=before, fresh=fresh, upgrades=upgrades),
-        *restarts(witness, going.way, path),
-    )
+    yield
+    expect_release(dc, way, path, new=True)
+    judge(*evidence(dc, cluster, path, before=before, fresh=fresh, upgrades=upgrades))
 
 
 def restarts(witness: Witness, way: Way, path: UpgradePath) -> tuple[Verdict, ...]:
@@ -157,13 +165,15 @@ def allowed(dc: DataCenter, path: UpgradePath, traffic: Traffic) -> float:
     return budget(dc, path.budgets[traffic])
 
 
-def expect_release(dc: DataCenter, way: Way, path: UpgradePath, *, new: bool) -> None:
-    """Demand that every node runs the new release of a path, or every one the old, with the same and right versions.
+def expect_release(
+    dc: DataCenter, way: Way, path: UpgradePath, *, new: bool, of: Collection[str] | None = None
+) -> None:
+    """Demand that every node, or each `of` these, runs the new release of a path, or the old, with the right versions.
 
     Raises AssertionError, naming each node that does not.
     """
     release = path.after if new else path.before
-    names = [node.name for node in way.nodes]
+    names = [node.name for node in way.nodes if of is None or node.name in of]
     assert names, f"{path.name}: no nodes"
     at = {name: way.at(name) for name in names}
     assert set(at.values()) == {release}, f"not at {release}: {_but(at, release)}"
