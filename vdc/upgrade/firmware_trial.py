@@ -27,7 +27,7 @@ Specification, 8.2), then its argument."""
 READ: Final = f"""\
 : vdc firmware read
 {_VARIABLE}
-[ ! -e $variable ] || tail -c +5 $variable
+[ ! -e $variable ] || cat $variable | tail -c +5
 """
 """What prints the variable, or nothing where there is none."""
 
