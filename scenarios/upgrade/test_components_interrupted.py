@@ -5,7 +5,7 @@ import pytest
 from vdc.cluster.api import Cluster
 from vdc.datacenter.api import DataCenter
 from vdc.observe.service import Prober
-from vdc.upgrade.trial import Upgrades, expect_release, under_load, upgrader
+from vdc.upgrade.trial import Upgrades, die_at_every_boundary, expect_release, under_load, upgrader
 
 pytestmark = [pytest.mark.upgrade, pytest.mark.nightly, pytest.mark.releases("debian-12-etcd-3.5")]
 
@@ -19,12 +19,7 @@ def test_an_upgrade_that_is_killed_at_every_boundary_is_resumed(
     """The upgrader is killed where a step is done and not yet in its journal, and where it is, for each step."""
     path = upgrades.path(PATH)
     way = upgrader(dc, cluster, path, upgrades).way
-    steps = sum(len(way.forward(node.name)) for node in way.nodes)
-    deaths: list[str] = []
     with under_load(dc, cluster, path, probe=probe):
-        while death := upgrades.killed(dc, cluster, path, recorded=len(deaths) % 2 == 1):
-            deaths.append(death)
-            assert len(deaths) <= 2 * steps, f"it gets no further: {deaths[-4:]}"
+        die_at_every_boundary(dc, cluster, path, way, upgrades)
     expect_release(dc, way, path, new=True)
-    assert len(deaths) == 2 * steps, f"killed {len(deaths)} times at {steps} steps: {deaths}"
     assert not dc.leftovers(), f"left behind: {dc.leftovers()}"

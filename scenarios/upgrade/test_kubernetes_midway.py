@@ -11,7 +11,7 @@ from vdc.observe.ordinary import settled
 from vdc.observe.service import Prober
 from vdc.upgrade.kubernetes_trial import pods_stay, users_of
 from vdc.upgrade.mixed import holds, scenarios
-from vdc.upgrade.trial import Upgrades, expect_release, upgrader
+from vdc.upgrade.trial import Upgrades, die_at_every_boundary, expect_release, upgrader
 
 pytestmark = [pytest.mark.upgrade, pytest.mark.nightly, pytest.mark.releases("kubernetes-1.20-containerd-1.7")]
 
@@ -56,13 +56,8 @@ def test_an_upgrade_that_is_killed_at_every_boundary_is_resumed_under_running_po
     """The upgrader is killed where a step is done and not yet in its journal, and where it is, for each step."""
     path = upgrades.path(PATH)
     way = upgrader(dc, kubernetes, path, upgrades).way
-    steps = sum(len(way.forward(node.name)) for node in way.nodes)
-    deaths: list[str] = []
     settled(kubernetes)
     with pods_stay(kubernetes), users_of(dc, kubernetes, path, probe=probe):
-        while death := upgrades.killed(dc, kubernetes, path, recorded=len(deaths) % 2 == 1):
-            deaths.append(death)
-            assert len(deaths) <= 2 * steps, f"it gets no further: {deaths[-4:]}"
+        die_at_every_boundary(dc, kubernetes, path, way, upgrades)
     expect_release(dc, way, path, new=True)
-    assert len(deaths) == 2 * steps, f"killed {len(deaths)} times at {steps} steps: {deaths}"
     assert not dc.leftovers(), f"left behind: {dc.leftovers()}"

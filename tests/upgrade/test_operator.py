@@ -29,7 +29,7 @@ from vdc.upgrade.path import Method
 from vdc.upgrade.paths import path
 from vdc.upgrade.plan import planned
 from vdc.upgrade.rules import versions_of
-from vdc.upgrade.upgrader import Moment, NoReturnError, Upgrader
+from vdc.upgrade.upgrader import Boundary, Moment, NoReturnError, Upgrader
 
 SMALL = Path(__file__).parents[2] / "topologies/k8s-small.yml"
 OLD, NEW = "kubernetes-1.20 with operator v1", "kubernetes-1.20 with operator v2"
@@ -147,6 +147,16 @@ def test_it_goes_there_and_nothing_goes_back_from_there(tmp_path: Path) -> None:
         site.flocks(V1)
 
 
+def dying_at(step: str, moment: Moment) -> Boundary:
+    """Return a boundary at which an upgrader dies."""
+
+    def boundary(_: str, name: str, when: Moment) -> None:
+        if (name, when) == (step, moment):
+            raise KilledError
+
+    return boundary
+
+
 @pytest.mark.parametrize("moment", [Moment.BEGUN, Moment.DONE, Moment.RECORDED])
 @pytest.mark.parametrize("number", range(4))
 def test_it_is_resumed_from_every_boundary(tmp_path: Path, number: int, moment: Moment) -> None:
@@ -155,12 +165,8 @@ def test_it_is_resumed_from_every_boundary(tmp_path: Path, number: int, moment: 
     before = held(site, V1)
     step = going.way.forward(NODE)[number].name
 
-    def boundary(_: str, name: str, when: Moment) -> None:
-        if (name, when) == (step, moment):
-            raise KilledError
-
     with pytest.raises(KilledError):
-        replace(going, boundary=boundary).run()
+        replace(going, boundary=dying_at(step, moment)).run()
     going.run()
     assert going.way.at(NODE) == NEW
     assert held(site, V2) == before
@@ -174,12 +180,8 @@ def test_it_goes_back_from_every_boundary_before_the_last_step(tmp_path: Path, n
     before = held(site, V1)
     step = going.way.forward(NODE)[number].name
 
-    def boundary(_: str, name: str, when: Moment) -> None:
-        if (name, when) == (step, moment):
-            raise KilledError
-
     with pytest.raises(KilledError):
-        replace(going, boundary=boundary).run()
+        replace(going, boundary=dying_at(step, moment)).run()
     assert going.back() == (NODE,)
     assert going.way.at(NODE) == OLD
     assert held(site, V1) == before

@@ -85,10 +85,10 @@ def users_of(dc: DataCenter, kubernetes: KubernetesCluster, path: UpgradePath, *
 
 
 def outages(dc: DataCenter, path: UpgradePath, watch: FlowWatch) -> tuple[Verdict, ...]:
-    """Return a verdict for each budget of a path."""
+    """Return a verdict for each budget of a path. Raises InputError: it has none for something that is asked."""
     groups: dict[Traffic, list[FlowSeen]] = {traffic: [] for traffic in path.budgets}
     for flow in watch.flows:
-        groups[_LANES[flow.lane.split()[0]]].append(flow)
+        groups.setdefault(_LANES[flow.lane.split()[0]], []).append(flow)
     return tuple(
         longest_flow_outage(replace(watch, flows=tuple(flows)), budget=allowed(dc, path, traffic))
         for traffic, flows in groups.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -128,6 +128,12 @@ class UpgradePath:
     variants: tuple[Variant, ...] = (Variant.PLAIN,)
     hooks: tuple[Hook, ...] = ()
     scenario: str | None = None
+
+    @property
+    def again(self) -> UpgradePath:
+        """The same path for nodes that have gone it: nothing is left to be done."""
+        same = tuple(replace(each, old=each.new) for each in self.changes)
+        return replace(self, origin=self.target, changes=same)
 
     @property
     def before(self) -> str:

@@ -158,6 +158,20 @@ def under_load(
     )
 
 
+def die_at_every_boundary(dc: DataCenter, cluster: Cluster, path: UpgradePath, way: Way, upgrades: Upgrades) -> None:
+    """Have a path gone by upgraders each of which is killed: where a step is done and not yet in the journal, or is.
+
+    Raises AssertionError: they get no further, or one was spared.
+    """
+    steps = sum(len(way.forward(node.name)) for node in way.nodes)
+    deaths: list[str] = []
+    while death := upgrades.killed(dc, cluster, path, recorded=len(deaths) % 2 == 1):
+        dc.recorder.record("note", "harness", name=f"the upgrader was killed: {death}")
+        deaths.append(death)
+        assert len(deaths) <= 2 * steps, f"it gets no further: {deaths[-4:]}"
+    assert len(deaths) == 2 * steps, f"killed {len(deaths)} times at {steps} steps: {deaths}"
+
+
 def allowed(dc: DataCenter, path: UpgradePath, traffic: Traffic) -> float:
     """Return the longest outage that a path allows here, in seconds. Raises InputError: its row says nothing of it."""
     if traffic not in path.budgets:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from vdc.cluster.api import Cluster
 from vdc.cluster.kubernetes.api import Manifest
@@ -24,6 +24,8 @@ from vdc.upgrade.operator.site import LiveSite, Site
 from vdc.upgrade.path import UpgradePath
 from vdc.upgrade.way import Step
 from vdc.wait import NotYet, wait_for
+
+T = TypeVar("T")
 
 NODE: Final = "operator"
 """What is upgraded: one thing of the whole cluster, on whatever server its pods are."""
@@ -125,7 +127,8 @@ class Operating:
     def _wait_controller(self, version: str) -> None:
         what = f"the controller to be {version}, and to lead"
         # users go on making objects, so there is always one that is too new to be told of
-        there = frozenset(self.site.flocks(version))
+        listed = partial(self.site.flocks, version)
+        there = self._await(f"the API to serve {version}", _SERVED_SECONDS, listed)
         self._await(what, _PODS_SECONDS, partial(_leading, self.site, version, there))
 
     def _store(self, version: str) -> None:
@@ -164,14 +167,14 @@ class Operating:
         """Return the versions of the controllers that run, by the bytes of their images."""
         return tuple(sorted(_version_of(each.digest) for each in self.site.pods() if each.app == CONTROLLER))
 
-    def _await(self, what: str, seconds: float, check: Callable[[], None]) -> None:
-        def patient() -> None:
+    def _await(self, what: str, seconds: float, check: Callable[[], T]) -> T:
+        def patient() -> T:
             try:
-                check()
+                return check()
             except ClusterError as error:
                 raise NotYet(error.message) from error
 
-        wait_for(patient, what=what, timeout=deadline(self._dc, seconds), interval=0.5)
+        return wait_for(patient, what=what, timeout=deadline(self._dc, seconds), interval=0.5)
 
 
 def operating(dc: DataCenter, cluster: Cluster, path: UpgradePath) -> Operating:
