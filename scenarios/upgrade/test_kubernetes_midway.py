@@ -1,6 +1,7 @@
-"""A container runtime that only some nodes have yet: the cluster is one all the same, and a node may go back."""
+"""Parts of a Kubernetes that only some nodes have yet: the cluster is one all the same, and a node may go back."""
 
 import inspect
+from collections.abc import Callable
 
 import pytest
 
@@ -9,55 +10,81 @@ from vdc.datacenter.api import DataCenter
 from vdc.observe.idle import quiet
 from vdc.observe.ordinary import settled
 from vdc.observe.service import Prober
-from vdc.upgrade.kubernetes_trial import pods_stay, users_of
-from vdc.upgrade.mixed import holds, scenarios
+from vdc.upgrade.kubernetes_trial import hold_and_return, pods_stay, users_of
+from vdc.upgrade.mixed import scenarios
 from vdc.upgrade.trial import Upgrades, die_at_every_boundary, expect_release, upgrader
 
-pytestmark = [pytest.mark.upgrade, pytest.mark.nightly, pytest.mark.releases("kubernetes-1.20-containerd-1.7")]
+pytestmark = [
+    pytest.mark.upgrade,
+    pytest.mark.nightly,
+    pytest.mark.releases("kubernetes-1.20-containerd-1.7", "kubernetes-1.20-vdc1"),
+]
 
-PATH = "containerd-1.7"
+RUNTIME = "containerd-1.7"
+ITSELF = "kubernetes-rebuilt"
 
 ORDINARY = (
     "standard/test_kubernetes.py::test_logs_are_read_and_commands_run_on_every_node",
     "standard/test_kubernetes.py::test_every_node_sends_the_requests_of_a_service_to_all_its_pods",
 )
-"""What must hold with two runtimes at once, as on any other day."""
+"""What must hold with two versions at once, as on any other day."""
 
 
-@pytest.mark.upgrades(PATH, "hold")
-@pytest.mark.upgrades(PATH, "rollback-one")
+@pytest.mark.upgrades(RUNTIME, "hold")
+@pytest.mark.upgrades(RUNTIME, "rollback-one")
 def test_two_runtimes_serve_as_one_and_nodes_go_back(
     dc: DataCenter, kubernetes: KubernetesCluster, probe: Prober, upgrades: Upgrades
 ) -> None:
     """After the first node and after all but one, scenarios of an ordinary day pass; then each goes back."""
-    path = upgrades.path(PATH)
-    going = upgrader(dc, kubernetes, path, upgrades)
-    settled(kubernetes)
-    with pods_stay(kubernetes):
-        for number in holds(len(going.way.nodes)):
-            with users_of(dc, kubernetes, path, probe=probe):
-                going.run(most=number)
-            new = {node.name for node in going.way.nodes if going.way.at(node.name) == path.target}
-            assert len(new) == number, f"held after {number}, and {len(new)} have {path.target}"
-            given = {"dc": dc, "kubernetes": kubernetes, "quiet": quiet(kubernetes)}
-            for name, scenario in scenarios(ORDINARY):
-                with dc.steps.step(f"with {number} new: {name}"):
-                    scenario(**{each: given[each] for each in inspect.signature(scenario).parameters})
-        with users_of(dc, kubernetes, path, probe=probe):
-            assert going.back(sorted(new)[:1]) == tuple(sorted(new)[:1])
-            going.back()
-    expect_release(dc, going.way, path, new=False)
+    path = upgrades.path(RUNTIME)
+    hold_and_return(dc, kubernetes, path, probe=probe, upgrades=upgrades, ordinary=ordinary_day(dc, kubernetes))
 
 
-@pytest.mark.upgrades(PATH, "interrupted")
+@pytest.mark.upgrades(ITSELF, "hold")
+@pytest.mark.upgrades(ITSELF, "rollback-one")
+@pytest.mark.upgrades(ITSELF, "rollback-all")
+def test_two_kubernetes_serve_as_one_and_nodes_go_back(
+    dc: DataCenter, kubernetes: KubernetesCluster, probe: Prober, upgrades: Upgrades
+) -> None:
+    """After a new control plane, and after all kubelets but one, an ordinary day passes; kubelets go back first."""
+    path = upgrades.path(ITSELF)
+    hold_and_return(dc, kubernetes, path, probe=probe, upgrades=upgrades, ordinary=ordinary_day(dc, kubernetes))
+
+
+@pytest.mark.upgrades(RUNTIME, "interrupted")
 def test_an_upgrade_that_is_killed_at_every_boundary_is_resumed_under_running_pods(
     dc: DataCenter, kubernetes: KubernetesCluster, probe: Prober, upgrades: Upgrades
 ) -> None:
     """The upgrader is killed where a step is done and not yet in its journal, and where it is, for each step."""
-    path = upgrades.path(PATH)
+    interrupted(dc, kubernetes, RUNTIME, probe, upgrades)
+
+
+@pytest.mark.upgrades(ITSELF, "interrupted")
+def test_an_upgrade_of_kubernetes_that_is_killed_at_every_boundary_is_resumed(
+    dc: DataCenter, kubernetes: KubernetesCluster, probe: Prober, upgrades: Upgrades
+) -> None:
+    """The same for Kubernetes itself, whose nodes go two rounds."""
+    interrupted(dc, kubernetes, ITSELF, probe, upgrades)
+
+
+def interrupted(dc: DataCenter, kubernetes: KubernetesCluster, name: str, probe: Prober, upgrades: Upgrades) -> None:
+    """Demand that upgraders die at every boundary of a path, and that users and pods notice none of it."""
+    path = upgrades.path(name)
     way = upgrader(dc, kubernetes, path, upgrades).way
     settled(kubernetes)
     with pods_stay(kubernetes), users_of(dc, kubernetes, path, probe=probe):
         die_at_every_boundary(dc, kubernetes, path, way, upgrades)
     expect_release(dc, way, path, new=True)
     assert not dc.leftovers(), f"left behind: {dc.leftovers()}"
+
+
+def ordinary_day(dc: DataCenter, kubernetes: KubernetesCluster) -> Callable[[], None]:
+    """Return what plays scenarios of an ordinary day."""
+
+    def play() -> None:
+        given = {"dc": dc, "kubernetes": kubernetes, "quiet": quiet(kubernetes)}
+        for name, scenario in scenarios(ORDINARY):
+            with dc.steps.step(name):
+                scenario(**{each: given[each] for each in inspect.signature(scenario).parameters})
+
+    return play

@@ -92,6 +92,12 @@ _NEW_RUNTIME: Row = MappingProxyType(
         Lie.UNITS_RESTART: "held_on: invalid",
     }
 )
+_NEW_KUBERNETES: Row = MappingProxyType(
+    {
+        **_NEW_RUNTIME,
+        Lie.SERVICE_NOT_RESTARTED: "to run the kube-apiserver that is in place",
+    }
+)
 _FLASHED: Row = MappingProxyType(
     {
         **_UNDER_LOAD,
@@ -550,6 +556,23 @@ LIES: Mapping[str, Row] = MappingProxyType(
                     Lie.SETTING_DRIFTS: "net.ipv4.conf.all.rp_filter",
                     Lie.OBJECTS_CHURN: "all to be settled",
                 },
+                "test_kubernetes.py::test_another_kubernetes_goes_unnoticed_and_again_changes_nothing": {
+                    **_NEW_KUBERNETES,
+                    Lie.SETTING_DRIFTS: "net.ipv4.conf.all.rp_filter",
+                    Lie.OBJECTS_CHURN: "all to be settled",
+                },
+                "test_kubernetes_midway.py::test_two_kubernetes_serve_as_one_and_nodes_go_back": {
+                    **_NEW_KUBERNETES,
+                    Lie.PODS_RESTART: "all to be settled",
+                    Lie.UNITS_RESTART: "all to be settled",
+                    Lie.LOGS_EMPTY: "does not tell its name",
+                },
+                "test_kubernetes_midway.py::"
+                "test_an_upgrade_of_kubernetes_that_is_killed_at_every_boundary_is_resumed": {
+                    **_NEW_KUBERNETES,
+                    Lie.ONE_LEFT_BEHIND: "it gets no further",
+                    Lie.UPGRADE_IGNORED: "it gets no further",
+                },
                 "test_kubernetes_midway.py::test_two_runtimes_serve_as_one_and_nodes_go_back": {
                     Lie.PODS_RESTART: "all to be settled",
                     Lie.UNITS_RESTART: "all to be settled",
@@ -561,6 +584,17 @@ LIES: Mapping[str, Row] = MappingProxyType(
                     Lie.UPGRADE_IGNORED: "it gets no further",
                 },
             }.items()
+        },
+        "upgrade/test_kubernetes_drained.py::test_nodes_are_upgraded_without_their_pods_and_again_changes_nothing": {
+            **_UNDER_FLOWS,
+            Lie.UPGRADE_IGNORED: "it runs kubernetes-1.20",
+            Lie.ONE_LEFT_BEHIND: "it runs kubernetes-1.20",
+            Lie.SERVICE_NOT_RESTARTED: "to run the kube-apiserver that is in place",
+            Lie.POD_REPLACED: "is gone",
+            Lie.FAULT_WITHOUT_EFFECT: "is not drained",
+            Lie.VOLUME_LOST: "lost through the volume",
+            Lie.SETTING_DRIFTS: "net.ipv4.conf.all.rp_filter",
+            Lie.OBJECTS_CHURN: "all to be settled",
         },
         **{
             f"upgrade/{name}": {**_UNDER_FLOWS, **_OPERATOR, **row}

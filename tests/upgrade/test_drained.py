@@ -66,7 +66,7 @@ def test_a_node_is_empty_while_it_is_upgraded_and_in_use_afterwards(tmp_path: Pa
 
 def test_a_budget_holds_a_node_up_before_anything_is_done_to_it(tmp_path: Path) -> None:
     cluster = kubernetes(tmp_path)
-    way = Drained(cluster.dc, cluster, row())
+    way = way_of(cluster.dc, cluster, row())
     with held_by_budget(cluster, NODE), pytest.raises(HeldUpError, match="may not be evicted"):
         way.forward(NODE)[0].do()
     assert not cordoned(cluster)
@@ -75,7 +75,7 @@ def test_a_budget_holds_a_node_up_before_anything_is_done_to_it(tmp_path: Path) 
 
 def test_a_node_that_takes_pods_or_has_some_is_not_drained(tmp_path: Path) -> None:
     cluster = kubernetes(tmp_path)
-    way = Drained(cluster.dc, cluster, row())
+    way = way_of(cluster.dc, cluster, row())
     drain, *_, use = way.forward(NODE)
     with pytest.raises(ClusterError, match="was cordoned, and takes pods"):
         drain.done()
@@ -92,4 +92,4 @@ def test_a_node_that_takes_pods_or_has_some_is_not_drained(tmp_path: Path) -> No
 def test_only_a_kubernetes_is_drained(tmp_path: Path) -> None:
     dc = FakeDataCenter(expand(load(TOPOLOGIES / "small.yml")), tmp_path)
     with pytest.raises(InputError, match="only nodes of a Kubernetes are drained"):
-        Drained(dc, FakeCluster(dc), path("etcd-3.5"))
+        way_of(dc, FakeCluster(dc), replace(path("etcd-3.5"), method=Method.DRAIN))

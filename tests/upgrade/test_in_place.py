@@ -15,8 +15,9 @@ from vdc.model.release import Component, DebianSource, ReleaseFile
 from vdc.testing import FakeCluster, FakeDataCenter, Lie
 from vdc.upgrade import delivery
 from vdc.upgrade.delivery import deliver, install_script, restart_script, unit_states
-from vdc.upgrade.in_place import InPlace
 from vdc.upgrade.paths import path
+from vdc.upgrade.way import Way
+from vdc.upgrade.ways import in_place
 
 SMALL = Path(__file__).parents[2] / "topologies/small.yml"
 GOLDEN = Path(__file__).parents[1] / "golden/upgrade"
@@ -28,11 +29,11 @@ def dc(tmp_path: Path) -> FakeDataCenter:
     return FakeDataCenter(expand(load(SMALL)), tmp_path)
 
 
-def way(dc: FakeDataCenter) -> InPlace:
-    return InPlace(dc, FakeCluster(dc), path("etcd-3.5"))
+def way(dc: FakeDataCenter) -> Way:
+    return in_place(dc, FakeCluster(dc), path("etcd-3.5"))
 
 
-def go(way: InPlace, node: str, *names: str) -> None:
+def go(way: Way, node: str, *names: str) -> None:
     for step in way.forward(node):
         if not names or step.name in names:
             step.do()
@@ -93,7 +94,7 @@ def test_what_nobody_can_restart_is_refused(dc: FakeDataCenter) -> None:
     row = path("etcd-3.5")
     strange = replace(row, changes=(replace(row.changes[0], component="kernel"),))
     with pytest.raises(InputError, match="nobody knows how to restart kernel of etcd"):
-        InPlace(dc, FakeCluster(dc), strange)
+        in_place(dc, FakeCluster(dc), strange)
 
 
 def test_a_restart_that_does_nothing_is_noticed(tmp_path: Path) -> None:

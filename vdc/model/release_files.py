@@ -105,6 +105,8 @@ def _component_wrong(name: str, spec: ComponentSpec) -> _Wrong:
 def _version_wrong(name: str, spec: ComponentSpec, path: yamltree.Path) -> _Wrong:
     if spec.version is None and not spec.debian:
         yield path, "expected `version`: only Debian packages may be of any"
+    elif spec.debian and "+" in (spec.version or ""):
+        yield (*path, "version"), f'"{spec.version}" names a build of your own, and Debian has none of that'
     elif name == KUBERNETES and spec.version is None:
         yield path, "expected `version`: flags and API versions follow from that of Kubernetes"
     elif name == KUBERNETES and spec.version is not None:
@@ -113,7 +115,7 @@ def _version_wrong(name: str, spec: ComponentSpec, path: yamltree.Path) -> _Wron
 
 def _supported(version: str, path: yamltree.Path) -> _Wrong:
     first, last = SUPPORTED_KUBERNETES
-    if version.count(".") != 2:
+    if version.partition("+")[0].count(".") != 2:
         yield path, f'expected a whole version of Kubernetes such as 1.20.2, not "{version}"'
     elif not first <= minor(version) <= last:
         supported = f"{first[0]}.{first[1]} to {last[0]}.{last[1]}"

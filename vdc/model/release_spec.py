@@ -16,7 +16,7 @@ Sha512 = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
 # neither leads out of the image: no part is `.` or `..`
 GuestPath = Annotated[str, Field(pattern=r"^(/\.?[A-Za-z0-9_-][A-Za-z0-9._-]*)+$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_{][A-Za-z0-9._+{}-]*$")]
-Version = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$")]
+Version = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*(\+[0-9A-Za-z-]+)?$")]
 ReleaseName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$")]
 
 
@@ -57,7 +57,7 @@ class ComponentSpec(Section):
     """A component: its version, and exactly one of `debian`, `debian-source`, `tree` and `files`."""
 
     version: Version | None = None
-    """Its version, or what that begins with: `1.6` for any 1.6.x."""
+    """Its version, or what that begins with: `1.6` for any 1.6.x. A build of your own has a name, too: `1.20.2+us1`."""
     debian: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")], ...], Field(strict=False)] = ()
     """Debian packages."""
     debian_source: Annotated[Literal["kubernetes"] | None, Field(alias="debian-source")] = None

@@ -23,7 +23,7 @@ from vdc.testing.installed import LOOK
 from vdc.testing.lies import Lie
 from vdc.testing.world import World, addresses_in
 from vdc.upgrade.bringing import SNATCH
-from vdc.upgrade.delivery import INSTALL, RESTART, UNITS
+from vdc.upgrade.delivery import INSTALL, RESTART, UNITS, VERSIONS
 from vdc.upgrade.reimage import RELEASE_FILE
 
 
@@ -180,7 +180,7 @@ class FakeMachine(FakeSpeaker):
             return Completed(argv=argv, status=0, stdout=self._world.installed.digests(self.name, argv[1:]), stderr="")
         if stdin.startswith(SNATCH) and Lie.FAULT_WITHOUT_EFFECT not in self._world.lies:
             self._world.snatched.add(self.name)
-        if stdin.startswith((INSTALL, RESTART, UNITS)):
+        if stdin.startswith((INSTALL, RESTART, UNITS, VERSIONS)):
             return self._upgrade(argv, stdin.splitlines()[0])
         if (said := self._world.flashes.variable(self.name, argv, stdin)) is not None:
             return Completed(argv=argv, status=0, stdout=said, stderr="")
@@ -193,10 +193,13 @@ class FakeMachine(FakeSpeaker):
     def _upgrade(self, argv: tuple[str, ...], line: str) -> Completed:
         """Do what the first line of a script of `vdc.upgrade.delivery` says."""
         if line.startswith((RESTART, UNITS)):
-            component = line.rpartition(" ")[2]
-            told = self._world.installed.unit(self.name, component)
+            parts = line.rpartition(" ")[2].split(",")
+            told = self._world.installed.units(self.name, parts)
             if line.startswith(RESTART):
-                self._world.installed.restart(self.name, component)
+                self._world.installed.restart(self.name, parts)
+            return Completed(argv=argv, status=0, stdout=told, stderr="")
+        if line.startswith(VERSIONS):
+            told = self._world.installed.programs(self.name, line.removeprefix(VERSIONS).split())
             return Completed(argv=argv, status=0, stdout=told, stderr="")
         release, *components = line.removeprefix(INSTALL).split()
         if self._world.inserted.get(self.name) != release:

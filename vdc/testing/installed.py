@@ -25,6 +25,14 @@ VERSIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "containerd": "1.6.20",
             "kubernetes": "1.20.2",
         },
+        "kubernetes-1.20-vdc1": {
+            "os": "12",
+            "kernel": "6.1.0",
+            "bird": "2.0.12",
+            "etcd": "3.4.23",
+            "containerd": "1.6.20",
+            "kubernetes": "1.20.2+vdc1",
+        },
         "kubernetes-1.20-containerd-1.7": {
             "os": "12",
             "kernel": "6.1.0",
@@ -42,12 +50,18 @@ VERSIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 LOOK: Final = SCRIPT.splitlines()[0]
 """How the script begins that looks at a server."""
 
+_CONTROL: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+_ON_NODES: Final = ("kubelet", "kube-proxy")
+_KUBERNETES: Final = (*_CONTROL, *_ON_NODES)
+"""The programs of Kubernetes, each of which is of a version of its own while an upgrade is under way."""
+
 _OF: Final = {
     "/usr/sbin/bird": "bird",
     "/usr/bin/etcd": "etcd",
     "/usr/lib/systemd/systemd": "os",
     "/usr/bin/containerd": "containerd",
     "/usr/bin/containerd-shim-runc-v2": "runc",
+    **{f"/usr/local/bin/{name}": name for name in _KUBERNETES},
 }
 """Executables that run, to the component that they are of; what holds containers is of no release any more."""
 
@@ -67,7 +81,7 @@ class Installed:
     def install(self, server: str, release: str, components: Sequence[str]) -> None:
         """Put the files of components of a release in place."""
         if Lie.UPGRADE_IGNORED not in self._world.lies and not self._is_left_behind(server):
-            self._files |= dict.fromkeys([(server, component) for component in components], release)
+            self._files |= dict.fromkeys([(server, part) for each in components for part in _parts(each)], release)
             self._torn.discard(server)
 
     def break_off(self, server: str, complaint: str) -> str:
@@ -81,18 +95,23 @@ class Installed:
         versions = {} if server in self._torn else self.versions(server)
         return "".join(f"{digest(each, versions)}  {each}\n" for each in executables)
 
-    def unit(self, server: str, component: str) -> str:
-        """Return what systemd says of the unit of a component."""
-        starts = self._starts.get((server, component), 0)
-        return f"InvocationID={starts}\nActiveState=active\nNeedDaemonReload=no\n"
+    def units(self, server: str, parts: Sequence[str]) -> str:
+        """Return what systemd says of the units of some parts."""
+        starts = (self._starts.get((server, part), 0) for part in parts)
+        return "\n".join(f"InvocationID={each}\nActiveState=active\nNeedDaemonReload=no\n" for each in starts)
 
-    def restart(self, server: str, component: str) -> None:
+    def restart(self, server: str, parts: Sequence[str]) -> None:
         """Run what is in place."""
-        place = server, component
-        if Lie.SERVICE_NOT_RESTARTED not in self._world.lies:
-            self._starts[place] = self._starts.get(place, 0) + 1
-            self._runs[place] = self._files.get(place, self._world.releases[server])
+        for place in ((server, part) for part in parts):
+            if Lie.SERVICE_NOT_RESTARTED not in self._world.lies:
+                self._starts[place] = self._starts.get(place, 0) + 1
+                self._runs[place] = self._files.get(place, self._world.releases[server])
         self._world.changed()
+
+    def programs(self, server: str, executables: Sequence[str]) -> str:
+        """Return what programs of Kubernetes that are in place say of their versions."""
+        versions = self._in_place(server)
+        return "".join(f"{each}={versions[_OF[each]]}\n" for each in executables)
 
     @property
     def restarted(self) -> bool:
@@ -104,8 +123,9 @@ class Installed:
         old, new = VERSIONS[self._world.topology.release], VERSIONS[self._world.releases[server]]
         if Lie.UPGRADE_IGNORED in self._world.lies or self._is_left_behind(server):
             return old
-        files = {part: VERSIONS[release][part] for (name, part), release in self._files.items() if name == server}
-        new = {**new, **files}
+        new = {name: version for name, version in self._in_place(server).items() if name in new}
+        new["kubernetes"] = self._in_place(server).get("kubelet", "")
+        new = {name: version for name, version in new.items() if version}
         return {**new, "kernel": old["kernel"]} if Lie.KERNEL_KEPT in self._world.lies else new
 
     def said(self, server: str) -> str:
@@ -118,19 +138,34 @@ class Installed:
         self._looks += 1
         last = server == self._last()
         changed = self._world.releases[server] != self._world.topology.release or self._files
+        versions = {**self._in_place(server), **self.versions(server)}
+        if server not in self._control_planes:
+            versions = {part: version for part, version in versions.items() if part not in _CONTROL}
         return told(
-            self.versions(server),
+            versions,
             stale=VERSIONS[self._world.topology.release] if last and Lie.OLD_PROGRAM_RUNS in self._world.lies else None,
             replaced=self._replaced(server),
             drifted=last and bool(changed) and Lie.SETTING_DRIFTS in self._world.lies,
             pid=self._looks if Lie.UNITS_RESTART in self._world.lies else self._world.boots[server],
         )
 
+    @property
+    def _control_planes(self) -> tuple[str, ...]:
+        kubernetes = self._world.topology.kubernetes
+        return kubernetes.control_planes if kubernetes is not None else ()
+
+    def _in_place(self, server: str) -> Mapping[str, str]:
+        """Return the version of each part whose files are there."""
+        files = {
+            part: expanded(VERSIONS[release])[part] for (name, part), release in self._files.items() if name == server
+        }
+        return {**expanded(VERSIONS[self._world.releases[server]]), **files}
+
     def _replaced(self, server: str) -> Mapping[str, str]:
         """Return the versions of what runs where other files are in place."""
         base = self._world.releases[server]
         return {
-            part: VERSIONS[runs][part]
+            part: expanded(VERSIONS[runs])[part]
             for (name, part), release in self._files.items()
             if name == server and (runs := self._runs.get((name, part), base)) != release
         }
@@ -151,6 +186,16 @@ class Installed:
 
     def _last(self) -> str:
         return self._world.topology.members[-1].name
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """Return the parts of a component, or the part that a program is of."""
+    return _KUBERNETES if name == "kubernetes" else (_OF.get(name, name),)
+
+
+def expanded(versions: Mapping[str, str]) -> Mapping[str, str]:
+    """Return versions with those of the programs of Kubernetes one by one."""
+    return {**(dict.fromkeys(_KUBERNETES, versions["kubernetes"]) if "kubernetes" in versions else {}), **versions}
 
 
 def digest(executable: str, versions: Mapping[str, str]) -> str:

@@ -61,6 +61,7 @@ class FakeKubernetes(FakeCluster):
         self._changed: dict[tuple[str, str], str] = {}
         self._unreachable: set[str] = set()
         self._boots: dict[str, str] = {}
+        self._renewals = 0
         self._proxied = 0
         self._since_loss = 0
         self._traffic = Traffic(dc, self._objects, self._controllers, self._stopped)
@@ -136,6 +137,9 @@ class FakeKubernetes(FakeCluster):
     def get(self, kind: str, name: str, *, namespace: str = "") -> Manifest:
         """Return an object; of a node, with the boot that its kubelet last spoke of."""
         self._expect_api()
+        if bare(kind) == "Lease":
+            self._renewals += 1
+            return {"spec": {"holderIdentity": self.members[0], "renewTime": f"2026-01-01T00:00:{self._renewals}Z"}}
         found = self._objects.get(bare(kind), name, namespace)
         if bare(kind) != "Node":
             return found

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from vdc.cluster.api import Cluster
 from vdc.datacenter.api import DataCenter
 from vdc.testing.datacenter import FakeDataCenter
-from vdc.testing.installed import VERSIONS, digest, told
+from vdc.testing.installed import VERSIONS, digest, expanded, told
 from vdc.testing.operator import FakeSite
 from vdc.upgrade import paths
 from vdc.upgrade.fresh import of_release
@@ -49,7 +49,7 @@ class FakeUpgrades:
     def executables(self, dc: DataCenter, release: str, paths: frozenset[str]) -> Mapping[str, str]:
         """Return the digests of all that is asked for."""
         del dc
-        return {path: digest(path, VERSIONS[release]) for path in paths}
+        return {path: digest(path, expanded(VERSIONS[release])) for path in paths}
 
     def killed(self, dc: DataCenter, cluster: Cluster, path: UpgradePath, *, recorded: bool) -> str:
         """Go a path until the next boundary."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from vdc.datacenter.api import DataCenter, Machine
 from vdc.errors import ClusterError
-from vdc.upgrade.in_place import programs_of
+from vdc.upgrade.parts import programs_of
 from vdc.upgrade.path import UpgradePath
 from vdc.upgrade.trial import Inside, Releases
 from vdc.upgrade.upgrader import Upgrader

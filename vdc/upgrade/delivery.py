@@ -6,7 +6,7 @@ Each file is written beside its place and renamed into it, as package managers d
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from vdc.datacenter.api import Machine
@@ -24,6 +24,9 @@ RESTART: Final = ": vdc-upgrade restart"
 
 UNITS: Final = ": vdc-upgrade units"
 """How the script begins that tells how units are; the component follows."""
+
+VERSIONS: Final = ": vdc-upgrade versions"
+"""How the script begins that tells of which version programs of Kubernetes are; their paths follow."""
 
 _NOT_YET: Final = 75  # sysexits.h: EX_TEMPFAIL
 _SECONDS: Final = 120.0
@@ -67,21 +70,24 @@ done </run/vdc-files
 if [ -e "$added" ]; then
   while read -r file; do [ -e "$place$file" ] || [ -L "$place$file" ] || rm -f "$file"; done <"$added"
 fi
-put /usr/lib/vdc/release.json
+[ -n "$part" ] || put /usr/lib/vdc/release.json
 rm /run/vdc-files
-sync /usr/lib/vdc /usr/bin /usr/lib
+sync /usr/lib/vdc /usr/bin /usr/lib /usr/local/bin
 """
 
 
-def deliver(machine: Machine, release: str, components: Iterable[Component], *, slowness: float) -> None:
+def deliver(
+    machine: Machine, release: str, components: Iterable[Component], *, slowness: float, only: Collection[str] = ()
+) -> None:
     """Put the files of components of a release in place of those that are there. Nothing is restarted.
 
-    It may be done again whatever became of it: what is the same is left alone.
+    Where there are files named `only` these are put, and the server does not say yet that it is of that release. It may
+    be done again whatever became of it: what is the same is left alone.
 
     Raises:
         ClusterError: it cannot be done; says why. WaitTimeout: the disk does not come, or does not go.
     """
-    script = install_script(release, tuple(components))
+    script = install_script(release, tuple(components), only=only)
     machine.insert(release)
     try:
         wait_for(
@@ -94,12 +100,12 @@ def deliver(machine: Machine, release: str, components: Iterable[Component], *, 
         machine.eject()
 
 
-def install_script(release: str, components: tuple[Component, ...]) -> str:
+def install_script(release: str, components: tuple[Component, ...], *, only: Collection[str] = ()) -> str:
     """Return the script that a server runs."""
-    names = " ".join(component.name for component in components)
-    lists = " ".join(each for component in components for each in _lists(component))
-    files = " ".join(shlex.quote(each) for component in components for each in _files(component))
-    head = f"{INSTALL} {release} {names}\nplace={_PLACE}\nadded={_ADDED}\n"
+    names = " ".join(sorted(only)) or " ".join(component.name for component in components)
+    lists = " ".join(each for component in components for each in _lists(component) if not only)
+    files = " ".join(shlex.quote(each) for component in components for each in only or _files(component))
+    head = f"{INSTALL} {release} {names}\nplace={_PLACE}\nadded={_ADDED}\npart={'yes' if only else ''}\n"
     return f"{head}lists={shlex.quote(lists)}\nfiles={shlex.quote(files)}\n{_SCRIPT}"
 
 
@@ -116,6 +122,13 @@ def restart_script(component: str, units: tuple[str, ...]) -> str:
         "case $told in *NeedDaemonReload=yes*) systemctl daemon-reload;; esac\n"
         f"systemctl restart --no-block {' '.join(units)}\n"
     )
+
+
+def versions_script(programs: Iterable[str]) -> str:
+    """Return the script that tells of which version programs of Kubernetes are, each as `PATH=1.20.2`."""
+    named = tuple(programs)
+    lines = (f"echo \"{each}=$({each} --version | sed -n 's/^Kubernetes v//p')\"" for each in named)
+    return "\n".join((f"{VERSIONS} {' '.join(named)}", *lines, ""))
 
 
 def unit_states(told: str) -> tuple[Mapping[str, str], ...]:

@@ -7,15 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from vdc.cluster.api import Cluster
 from vdc.cluster.kubernetes.api import KubernetesCluster
-from vdc.datacenter.api import DataCenter
-from vdc.errors import InputError
 from vdc.rolling.drain import KubernetesDrain
 from vdc.rolling.queue import Node
 from vdc.rolling.reboots import Turn
 from vdc.upgrade.in_place import InPlace
-from vdc.upgrade.path import UpgradePath
 from vdc.upgrade.way import Step
 from vdc.wait import NotYet, wait_for
 
@@ -28,12 +24,9 @@ class Drained:
     Disruption budgets hold: a node whose pods may not leave in time is in use as before, and the upgrade stops there.
     """
 
-    def __init__(self, dc: DataCenter, cluster: Cluster, path: UpgradePath) -> None:
-        """Raises InputError: there are no pods to move away, or there is a component that nobody can restart."""
-        if not isinstance(cluster, KubernetesCluster):
-            raise InputError(f"{path.name}: only nodes of a Kubernetes are drained, and this is {path.cluster}")
-        self._drain = KubernetesDrain(kubernetes=cluster)
-        self._in_place = InPlace(dc, cluster, path)
+    def __init__(self, kubernetes: KubernetesCluster, in_place: InPlace) -> None:
+        self._drain = KubernetesDrain(kubernetes=kubernetes)
+        self._in_place = in_place
 
     @property
     def nodes(self) -> tuple[Node, ...]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 from typing import Final
 
 from vdc.cluster import etcd_config
@@ -14,31 +13,22 @@ from vdc.cluster.kubernetes.api import KubernetesCluster
 from vdc.datacenter.api import DataCenter, Machine
 from vdc.datacenter.convergence import wait_converged
 from vdc.datacenter.pace import deadline
-from vdc.errors import ClusterError, CommandError, InputError, WaitTimeout
-from vdc.model.release import Component
+from vdc.errors import ClusterError, CommandError, WaitTimeout
+from vdc.model.release import KUBERNETES, Component
 from vdc.model.releases import release as find_release
 from vdc.rolling.queue import Node, nodes_of
-from vdc.upgrade.delivery import deliver, restart_script, unit_states, units_script
+from vdc.upgrade.delivery import deliver, restart_script, unit_states, units_script, versions_script
 from vdc.upgrade.looking import SCRIPT
-from vdc.upgrade.path import UpgradePath
+from vdc.upgrade.parts import Part, Round
+from vdc.upgrade.path import Change, UpgradePath
 from vdc.upgrade.reimage import newer
 from vdc.upgrade.way import Step
 from vdc.wait import NotYet, wait_for
 
-PROGRAMS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {"etcd": ("/usr/bin/etcd",), "containerd": ("/usr/bin/containerd",)}
-)
-"""Component to the programs of it that must run."""
-
-UNITS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
-    {
-        "etcd": MappingProxyType({"etcd": (etcd_config.UNIT,)}),
-        "kubernetes": MappingProxyType({"containerd": ("containerd.service",)}),
-    }
-)
-"""Kind of cluster and component to the units that run it."""
-
 _SECONDS: Final = 120.0
+
+_SYSTEM: Final = "kube-system"
+"""The namespace of what Kubernetes itself keeps (https://kubernetes.io/docs/concepts/architecture/leases/)."""
 
 _WELL: Final = {"ActiveState": "active", "NeedDaemonReload": "no"}
 
@@ -65,19 +55,19 @@ class _Runs:
 class InPlace:
     """Upgrades components in place, server by server. Implements `vdc.upgrade.way.Way`."""
 
-    def __init__(self, dc: DataCenter, cluster: Cluster, path: UpgradePath) -> None:
-        """Raises InputError: there is a component that nobody knows how to restart."""
+    def __init__(self, dc: DataCenter, cluster: Cluster, path: UpgradePath, work: Round) -> None:
         self._dc = dc
         self._cluster = cluster
         self._path = path
+        self._work = work
         self._before: dict[tuple[str, str], tuple[str, ...]] = {}
-        self._units = {change.component: _units(path, change.component) for change in path.changes}
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """All that the cluster runs on: of a Kubernetes, workers as well as its members."""
+        """All that the cluster runs on, where not only its members matter: workers of a Kubernetes, too."""
         cluster = self._cluster
-        names = cluster.node_names if isinstance(cluster, KubernetesCluster) else cluster.members
+        workers = isinstance(cluster, KubernetesCluster) and not self._work.voters
+        names = cluster.node_names if workers and isinstance(cluster, KubernetesCluster) else cluster.members
         return tuple(node for node in nodes_of(self._dc.topology) if node.name in names)
 
     def at(self, node: str) -> str:
@@ -87,28 +77,23 @@ class InPlace:
         """
         machine = self._dc.servers[node]
         try:
-            versions, told = machine.versions(), _glance(machine)
+            versions, told = self._versions(machine), _glance(machine)
             seen = _running(told)
         except (CommandError, WaitTimeout, ValueError) as error:
             return f"what it does not tell: {error}"
         if _disk_left(told):
             return "what it may be at: the disk of a release is still plugged in"
-        old, new = set[str](), set[str]()
-        for change in self._path.changes:
-            for program in PROGRAMS[change.component]:
-                runs = [each for each in seen if each.executable == program]
-                if not runs or any(each.deleted for each in runs):
-                    return f"{program}, which was replaced and not restarted" if runs else f"no {program}"
-            version = f"{versions.get(change.component, '?')}."
-            (old if version.startswith(f"{change.old}.") else set()).add(change.component)
-            (new if version.startswith(f"{change.new}.") else set()).add(change.component)
-        components = {change.component for change in self._path.changes}
-        if new == components:
-            return self._path.target
-        return self._path.origin if old == components else f"{dict(versions)}"
+        if why := next((why for program in versions if (why := _lacks(program, seen))), ""):
+            return why
+        changes = {part.component: change for part, change in self._parts()}
+        of = {program: changes[part.component] for part, _ in self._parts() for program in part.programs}
+        if all(_begins(version, of[program].new) for program, version in versions.items()):
+            return self._path.after
+        old = all(_begins(version, of[program].old) for program, version in versions.items())
+        return self._path.before if old else f"{versions}"
 
     def forward(self, node: str) -> tuple[Step, ...]:
-        """Put the new files in place, then restart what runs them, component by component."""
+        """Put the new files in place, then restart what runs them, part by part."""
         return self._steps(self._dc.servers[node], self._path.target)
 
     def back(self, node: str) -> tuple[Step, ...]:
@@ -117,66 +102,97 @@ class InPlace:
 
     def no_return(self) -> str | None:
         """Return that the cluster speaks a version that the old etcd does not, where it is etcd that is upgraded."""
-        old = next((change.old for change in self._path.changes if change.component == "etcd"), "")
+        old = next((change.old for part, change in self._parts() if part.component == "etcd"), "")
         if not old or not isinstance(self._cluster, TellsVersion):
             return None
         return newer(self._cluster.cluster_version(), old)
 
+    def _parts(self) -> Iterator[tuple[Part, Change]]:
+        """Yield each part with how its version changes."""
+        changes = {change.component: change for change in self._path.changes}
+        for part in self._work.parts:
+            yield part, changes[part.component]
+
+    def _versions(self, machine: Machine) -> Mapping[str, str]:
+        """Return the version of each program of the parts. Raises CommandError, WaitTimeout."""
+        asked = [program for part in self._work.parts if part.component == KUBERNETES for program in part.programs]
+        found = _told(machine.run(["sh", "-s"], stdin=versions_script(asked)).stdout) if asked else {}
+        said = machine.versions() if any(part.component != KUBERNETES for part in self._work.parts) else {}
+        return {
+            program: found.get(program, "?") if part.component == KUBERNETES else said.get(part.component, "?")
+            for part in self._work.parts
+            for program in part.programs
+        }
+
     def _steps(self, machine: Machine, release: str) -> tuple[Step, ...]:
-        components = tuple(each for each in find_release(release).components if each.name in self._units)
+        named = {part.component for part in self._work.parts}
+        components = tuple(each for each in find_release(release).components if each.name in named)
         put = partial(self._put, machine, release, components)
+        what = f"put {self._work.name or 'files'} in place"
         restarts = (
-            Step(
-                f"restart {name}",
-                partial(self._restart, machine, name, units),
-                partial(self._wait_new, machine, name, units),
-            )
-            for name, units in self._units.items()
+            Step(f"restart {part.name}", partial(self._restart, machine, part), partial(self._wait_new, machine, part))
+            for part in self._work.parts
         )
-        return (Step("put files in place", put, _nothing_to_wait_for), *restarts)
+        return (Step(what, put, _nothing_to_wait_for), *restarts)
 
     def _put(self, machine: Machine, release: str, components: tuple[Component, ...]) -> None:
         """Bring the files, to a server that does not lead meanwhile: writing them keeps it from answering in time."""
         if self._path.cluster == "etcd":
             # one that leads all the same does so when it is stopped
             machine.run(["sh", "-s"], stdin=etcd_config.HAND_OVER, check=False, timeout=_SECONDS)
-        deliver(machine, release, components, slowness=self._dc.slowness)
+        # those of the next round run on, and are as they were if they die meanwhile
+        only = [program for part in self._work.parts for program in part.programs] if self._work.voters else ()
+        deliver(machine, release, components, slowness=self._dc.slowness, only=only)
 
-    def _restart(self, machine: Machine, component: str, units: tuple[str, ...]) -> None:
+    def _restart(self, machine: Machine, part: Part) -> None:
         """Ask for a restart, and note what is to be another one afterwards."""
         try:
-            told = machine.run(["sh", "-s"], stdin=restart_script(component, units)).stdout
+            told = machine.run(["sh", "-s"], stdin=restart_script(part.label, part.units)).stdout
         except CommandError as error:
-            raise ClusterError(f"{machine.name}: {component} could not be restarted: {error.output.strip()}") from error
-        self._before[machine.name, component] = _invocations(told)
+            raise ClusterError(f"{machine.name}: {part.name} could not be restarted: {error.output.strip()}") from error
+        self._before[machine.name, part.name] = _invocations(told)
 
-    def _wait_new(self, machine: Machine, component: str, units: tuple[str, ...]) -> None:
-        """Wait until systemd has started the units again, the program that is in place runs, and all serve."""
+    def _wait_new(self, machine: Machine, part: Part) -> None:
+        """Wait until systemd has started the units again, the programs that are in place run, and all serve."""
 
         def runs() -> None:
             try:
-                told = machine.run(["sh", "-s"], stdin=units_script(component, units)).stdout
-                found = [each for each in _running(_glance(machine)) if each.executable in PROGRAMS[component]]
+                told = machine.run(["sh", "-s"], stdin=units_script(part.label, part.units)).stdout
+                seen = _running(_glance(machine))
             except (CommandError, WaitTimeout, ValueError) as error:
                 raise NotYet(str(error)) from error
-            if set(_invocations(told)) & set(self._before.get((machine.name, component), ())):
+            if set(_invocations(told)) & set(self._before.get((machine.name, part.name), ())):
                 raise NotYet("it was not started again")
             if wrong := [state for state in unit_states(told) if state != {**state, **_WELL}]:
                 raise NotYet(f"its units are {wrong}")
-            if not found or any(each.deleted for each in found):
-                raise NotYet("the old program still runs" if found else "it does not run")
+            if why := next((why for program in part.programs if (why := _lacks(program, seen))), ""):
+                raise NotYet(why)
 
-        what = f"{machine.name} to run the {component} that is in place"
+        what = f"{machine.name} to run the {part.name} that is in place"
         wait_for(runs, what=what, timeout=deadline(self._dc, _SECONDS), interval=2.0)
         wait_converged(self._dc)
         self._cluster.wait_serving()
         if isinstance(self._cluster, KubernetesCluster):
             self._cluster.wait_nodes_ready()
+            for name in part.leads:
+                self._wait_led(self._cluster, name)
 
+    def _wait_led(self, kubernetes: KubernetesCluster, name: str) -> None:
+        """Wait until somebody works under a lease: it is renewed again from now on."""
 
-def programs_of(path: UpgradePath) -> frozenset[str]:
-    """Return the programs that a path in place renews."""
-    return frozenset(program for change in path.changes for program in PROGRAMS.get(change.component, ()))
+        def renewed() -> str:
+            try:
+                return str(kubernetes.get("Lease", name, namespace=_SYSTEM).get("spec", {}).get("renewTime"))
+            except ClusterError as error:
+                raise NotYet(error.message) from error
+
+        first = wait_for(renewed, what=f"the lease {name} to be read", timeout=deadline(self._dc, _SECONDS))
+
+        def again() -> None:
+            if renewed() == first:
+                raise NotYet(f"it was renewed at {first} last")
+
+        wait_for(again, what=f"the lease {name} to be renewed", timeout=deadline(self._dc, _SECONDS), interval=1.0)
 
 
 def _glance(machine: Machine) -> str:
@@ -203,14 +219,23 @@ def _invocations(told: str) -> tuple[str, ...]:
     return tuple(state.get("InvocationID", "") for state in unit_states(told))
 
 
-def _units(path: UpgradePath, component: str) -> tuple[str, ...]:
-    known = UNITS.get(path.cluster, {})
-    if component not in known or component not in PROGRAMS:
-        raise InputError(
-            f"{path.name}: nobody knows how to restart {component} of {path.cluster}",
-            hint=f"there is {', '.join(known) or 'nothing for such a cluster'}; a row may have `upgrade:` hooks",
-        )
-    return known[component]
+def _lacks(program: str, seen: Iterable[_Runs]) -> str:
+    """Return why a program does not run from the file that is installed, or an empty text."""
+    runs = [each for each in seen if each.executable == program]
+    if not runs:
+        return f"no {program}"
+    return f"{program}, which was replaced and not restarted" if any(each.deleted for each in runs) else ""
+
+
+def _told(text: str) -> Mapping[str, str]:
+    """Return the version of each program, as the script told them."""
+    pairs = (line.partition("=") for line in text.splitlines())
+    return {program: version for program, _, version in pairs if version}
+
+
+def _begins(version: str, beginning: str) -> bool:
+    """Return whether a version is what a release asks for: 1.6.20 is 1.6, and 1.60 is not."""
+    return f"{version}.".startswith(f"{beginning}.")
 
 
 def _nothing_to_wait_for() -> None:

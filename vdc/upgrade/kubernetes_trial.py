@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -20,11 +20,14 @@ from vdc.observe.ordinary import keeper_of_a_volume, settled, web_on_every_node
 from vdc.observe.service import Prober
 from vdc.observe.verdict import Kind, Verdict, judge, shown
 from vdc.observe.volume import writing
+from vdc.rolling.holding import wait_back
 from vdc.rolling.witness import witnessing
 from vdc.upgrade.compare import as_it_should_be, differences
-from vdc.upgrade.in_place import programs_of
 from vdc.upgrade.looking import Look, Process, look
+from vdc.upgrade.mixed import holds
+from vdc.upgrade.parts import API_SERVER, programs_of
 from vdc.upgrade.path import Traffic, UpgradePath
+from vdc.upgrade.rounds import turns
 from vdc.upgrade.running import nothing_old
 from vdc.upgrade.trial import QUIET, Upgrades, allowed, expect_release, restarts, upgrader
 from vdc.upgrade.upgrader import Upgrader
@@ -38,6 +41,12 @@ _LANES: Final[Mapping[str, Traffic]] = MappingProxyType(
 )
 """How the lane begins that something is told under (`vdc.observe.kubernetes_ways`), to what a budget calls it."""
 
+_ITSELF: Final = "API server of "
+"""How the lane begins of an API server that is asked itself, past any proxy."""
+
+_OF_A_NODE: Final = "DaemonSet"
+"""What owns the pods that a node always has: a drain leaves them."""
+
 Pods = Mapping[str, str]
 """Namespace, name and uid of a pod, to its node and its restarts."""
 
@@ -48,13 +57,17 @@ def tried_in_place(
 ) -> Iterator[Upgrader]:
     """Demand that the body leads all nodes of a path to its new release, that nobody notices, and no pod is touched.
 
+    Where the path says that pods are evicted, they are where they were in the end, and those that a node always has
+    were not touched.
+
     Raises AssertionError with what all checkers say; WaitTimeout: it is not whole afterwards.
     """
     going = upgrader(dc, kubernetes, path, upgrades)
     expect_release(dc, going.way, path, new=False)
     settled(kubernetes)
     before = look_at_nodes(kubernetes)
-    with witnessing(dc) as witness, pods_stay(kubernetes), users_of(dc, kubernetes, path, probe=probe):
+    stay = pods_come_back(kubernetes) if path.evicts else pods_stay(kubernetes)
+    with witnessing(dc) as witness, stay, users_of(dc, kubernetes, path, probe=probe):
         yield going
     expect_release(dc, going.way, path, new=True)
     after = look_at_nodes(kubernetes)
@@ -81,14 +94,22 @@ def users_of(dc: DataCenter, kubernetes: KubernetesCluster, path: UpgradePath, *
         yield
         wait_whole(dc, kubernetes)
         kubernetes.wait_nodes_ready()
-    judge(*outages(dc, path, watch), no_write_lost(written.operations, written.final))
+    alone = len(kubernetes.members) == 1
+    judge(*outages(dc, path, watch, alone=alone), no_write_lost(written.operations, written.final))
 
 
-def outages(dc: DataCenter, path: UpgradePath, watch: FlowWatch) -> tuple[Verdict, ...]:
-    """Return a verdict for each budget of a path. Raises InputError: it has none for something that is asked."""
-    groups: dict[Traffic, list[FlowSeen]] = {traffic: [] for traffic in path.budgets}
+def outages(dc: DataCenter, path: UpgradePath, watch: FlowWatch, *, alone: bool) -> tuple[Verdict, ...]:
+    """Return a verdict for each budget of a path that is asked for; `alone`: there is one API server, and no other.
+
+    Raises InputError: it has none for something that is asked.
+    """
+    replaced = API_SERVER.programs[0] in programs_of(path)
+    nobody = {"api"} if replaced and alone else set() if replaced else {"api-server"}
+    groups: dict[Traffic, list[FlowSeen]] = {traffic: [] for traffic in path.budgets if traffic not in nobody}
     for flow in watch.flows:
-        groups.setdefault(_LANES[flow.lane.split()[0]], []).append(flow)
+        traffic = _LANES[flow.lane.split()[0]]
+        itself = replaced and traffic == "api" and (alone or flow.lane.startswith(_ITSELF))
+        groups.setdefault("api-server" if itself else traffic, []).append(flow)
     return tuple(
         longest_flow_outage(replace(watch, flows=tuple(flows)), budget=allowed(dc, path, traffic))
         for traffic, flows in groups.items()
@@ -106,10 +127,58 @@ def pods_stay(kubernetes: KubernetesCluster) -> Iterator[None]:
     judge(untouched(before, pods_of(kubernetes)), held_on(held, _shims(look_at_nodes(kubernetes))))
 
 
-def pods_of(kubernetes: KubernetesCluster) -> Pods:
-    """Return all pods there are. Raises ClusterError."""
+@contextmanager
+def pods_come_back(kubernetes: KubernetesCluster) -> Iterator[None]:
+    """Demand that after the body as many pods are on each node as before it, and that those of it alone never left.
+
+    Raises AssertionError; WaitTimeout: with those that are missing or too many.
+    """
+    before = pods_of(kubernetes, owner=_OF_A_NODE)
+    with wait_back(kubernetes):
+        yield
+    judge(untouched(before, pods_of(kubernetes, owner=_OF_A_NODE)))
+
+
+def hold_and_return(
+    dc: DataCenter,
+    kubernetes: KubernetesCluster,
+    path: UpgradePath,
+    *,
+    probe: Prober,
+    upgrades: Upgrades,
+    ordinary: Callable[[], None],
+) -> None:
+    """Hold a path after the first turn, half and all but one: `ordinary` passes there; then have all go back.
+
+    One node goes back first, the others afterwards. Nobody notices any of it, and no pod is touched.
+
+    Raises AssertionError.
+    """
+    going = upgrader(dc, kubernetes, path, upgrades)
+    everybody = turns(going.way)
+    settled(kubernetes)
+    with pods_stay(kubernetes):
+        for number in holds(len(everybody)):
+            with users_of(dc, kubernetes, path, probe=probe):
+                going.run(most=number)
+            done = [name for name, way in everybody if way.at(name) == path.after]
+            assert len(done) == number, f"held after {number}, and {len(done)} are at {path.after}: {done}"
+            with dc.steps.step(f"held after {number}"):
+                ordinary()
+        new = [node.name for node in going.way.nodes if going.way.at(node.name) == path.after]
+        one = next(name for name in reversed(new) if len(new) == 1 or name not in kubernetes.members)
+        with users_of(dc, kubernetes, path, probe=probe):
+            assert going.back([one]) == (one,)
+            going.back()
+    expect_release(dc, going.way, path, new=False)
+
+
+def pods_of(kubernetes: KubernetesCluster, *, owner: str = "") -> Pods:
+    """Return all pods there are, or those of one kind of owner. Raises ClusterError."""
     return {
-        f"{pod.namespace}/{pod.name} {pod.uid}": f"{pod.restarts} restarts on {pod.node}" for pod in kubernetes.pods()
+        f"{pod.namespace}/{pod.name} {pod.uid}": f"{pod.restarts} restarts on {pod.node}"
+        for pod in kubernetes.pods()
+        if owner in {"", pod.owner}
     }
 
 

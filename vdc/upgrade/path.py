@@ -12,8 +12,12 @@ from typing import Literal
 ClusterKind = Literal["etcd", "kubernetes", "script", "none"]
 """What runs on the servers: the name of a deployer, or `none` where only the fabric matters."""
 
-Traffic = Literal["etcd", "flows", "api", "service", "load-balancer", "dns", "volume"]
-"""The kinds of ways by which users reach something: each has its budget of outage."""
+Traffic = Literal["etcd", "flows", "api", "api-server", "service", "load-balancer", "dns", "volume"]
+"""The kinds of ways by which users reach something: each has its budget of outage.
+
+`api` is the Kubernetes API as users have it, through a proxy that asks any API server; `api-server` is one by itself,
+while it is replaced: all that there is where the cluster has no other.
+"""
 
 StateKind = Literal["sysctl", "firewall", "route", "unit"]
 """The kinds of state of a server that are compared before and after."""

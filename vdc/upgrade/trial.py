@@ -26,9 +26,9 @@ from vdc.observe.verdict import Verdict, judge
 from vdc.rolling.history import nobody_away
 from vdc.rolling.witness import Witness, restart_verdicts, witnessing
 from vdc.upgrade.compare import as_it_should_be, differences
-from vdc.upgrade.in_place import programs_of
 from vdc.upgrade.journal import FILE, Begun, Journal
 from vdc.upgrade.looking import Look, look
+from vdc.upgrade.parts import programs_of
 from vdc.upgrade.path import Method, Traffic, UpgradePath
 from vdc.upgrade.running import nothing_old
 from vdc.upgrade.upgrader import Boundary, NoReturnError, Upgrader, limits_of

@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
 from vdc.datacenter.api import DataCenter
 from vdc.errors import ClusterError
 from vdc.rolling.queue import Limits, Order, Queue
-from vdc.upgrade.journal import Begun, Direction, Journal
+from vdc.upgrade.journal import Begun, Direction
 from vdc.upgrade.path import UpgradePath
+from vdc.upgrade.rounds import Journals, LapJournal, Rounds, in_order
 from vdc.upgrade.way import Step, Way
 
 
@@ -69,31 +70,40 @@ def _looked_after() -> None:
 class Upgrader:
     """Goes `way` with all its nodes. `begun` is what the journal says of it.
 
-    `whole` returns once nobody is away and all serves, or raises WaitTimeout: nobody goes away before that.
+    `whole` returns once nobody is away and all serves, or raises WaitTimeout: nobody goes away before that. `lap` is
+    the round that this one leads, of a way that has several.
     """
 
     dc: DataCenter
     way: Way
     begun: Begun
-    journal: Journal
+    journal: Journals
     limits: Limits = field(default=_LIMITS)
     boundary: Boundary = _go_on
     whole: Callable[[], None] = _looked_after
+    lap: str = ""
 
     def run(self, *, most: int | None = None) -> tuple[str, ...]:
         """Give the nodes the new release and return those that got it; `most` of them at most, those before included.
+
+        Where the way has several rounds, a node counts in each that it goes.
 
         Raises:
             ClusterError, WaitTimeout: a step did not do what it is for; names node and step.
         """
         self.journal.open(self.begun)
-        half, others = self._sorted(self.begun.target)
-        done = len(self.way.nodes) - len(half) - len(others)
-        room = len(others) if most is None else max(0, most - done - len(half))
-        led = self._lead(half, others[:room], Direction.FORWARD)
+        led, left = list[str](), most
+        for each in self._rounds(Direction.FORWARD):
+            half, others = each.placed(self.begun.target)
+            done = len(each.way.nodes) - len(half) - len(others)
+            room = len(others) if left is None else max(0, left - done - len(half))
+            led += each.lead(half, others[:room], Direction.FORWARD)
+            if room < len(others):
+                return tuple(dict.fromkeys(led))
+            left = None if left is None else left - len(each.way.nodes)
         if most is None:
             self.journal.finish()
-        return led
+        return tuple(dict.fromkeys(led))
 
     def back(self, nodes: Collection[str] | None = None) -> tuple[str, ...]:
         """Give these nodes, by default all, the old release again; return those that had another one.
@@ -102,22 +112,50 @@ class Upgrader:
             ClusterError: there is no way back any more; nothing was touched. Or as `run`.
         """
         self.journal.open(self.begun)
-        half, others = self._sorted(self.begun.origin)
-        if nodes is not None:
-            if left := [name for name in half if name not in nodes]:
-                raise ClusterError(f"{', '.join(left)}: left half-way, so no other may go away", hint="name it, too")
-            others = [name for name in others if name in nodes]
-        if (half or others) and (why := self.way.no_return()) is not None:
+        work = [(each, *each.returning(nodes)) for each in self._rounds(Direction.BACK)]
+        going = [name for _, half, others, _ in work for name in (*half, *others)]
+        self._expect_order(work)
+        if going and (why := self.way.no_return()) is not None:
             raise NoReturnError(
-                f"{self.begun.path}: {', '.join([*half, *others])} cannot go back to {self.begun.origin}: {why}",
+                f"{self.begun.path}: {', '.join(dict.fromkeys(going))} cannot go back to {self.begun.origin}: {why}",
                 hint="that was the point of no return: the way is forward, or a restore of a backup",
             )
-        led = self._lead(half, others, Direction.BACK)
+        led = [name for each, half, others, _ in work for name in each.lead(half, others, Direction.BACK)]
         if nodes is None:
             self.journal.finish()
-        return led
+        return tuple(dict.fromkeys(led))
 
-    def _sorted(self, release: str) -> tuple[list[str], list[str]]:
+    def _rounds(self, direction: Direction) -> tuple[Upgrader, ...]:
+        """Return who leads each round of the way, in their order; only this one where the way has no rounds."""
+        if not isinstance(self.way, Rounds):
+            return (self,)
+        laps = in_order(self.way.laps, direction)
+        return tuple(
+            replace(self, way=lap.way, journal=LapJournal(self.journal, lap.name), lap=lap.name) for lap in laps
+        )
+
+    def returning(self, nodes: Collection[str] | None) -> tuple[list[str], list[str], list[str]]:
+        """Return which nodes are half-way, which others go back, and which that might stay. Raises ClusterError."""
+        half, others = self.placed(self.begun.origin)
+        if nodes is None:
+            return half, others, []
+        if left := [name for name in half if name not in nodes]:
+            raise ClusterError(f"{', '.join(left)}: left half-way, so no other may go away", hint="name it, too")
+        return half, [name for name in others if name in nodes], [name for name in others if name not in nodes]
+
+    @staticmethod
+    def _expect_order(work: Sequence[tuple[Upgrader, list[str], list[str], list[str]]]) -> None:
+        """Raise ClusterError if a node would go back in a round while others stay ahead in one that comes after it."""
+        for number, (_, _, _, stay) in enumerate(work):
+            for each, half, others, _ in work[number + 1 :]:
+                if stay and (half or others):
+                    raise ClusterError(
+                        f"{each.lap} of {', '.join([*half, *others])} cannot go back before {work[number][0].lap} of "
+                        f"{', '.join(stay)}",
+                        hint="name those, too: `--node`",
+                    )
+
+    def placed(self, release: str) -> tuple[list[str], list[str]]:
         """Return the nodes that somebody left half-way, and the others that do not run a release, in their order.
 
         Raises ClusterError: one is elsewhere, and not by the doing of this upgrade. Nothing was touched.
@@ -149,7 +187,7 @@ class Upgrader:
         done = self.journal.done(node, direction)
         return tuple(step for step in self._steps(node, direction) if step.name not in done)
 
-    def _lead(self, half: Sequence[str], others: Sequence[str], direction: Direction) -> tuple[str, ...]:
+    def lead(self, half: Sequence[str], others: Sequence[str], direction: Direction) -> tuple[str, ...]:
         """Lead first those that are away, then the others, in batches that may be away together."""
         left = list(half)
         for further in ((), others):
@@ -183,7 +221,8 @@ class Upgrader:
         # where nothing is left the journal is wrong: it is not where those steps lead
         ways = {name: steps or self._steps(name, direction) for name, steps in left.items()}
         verb = "upgrade" if direction is Direction.FORWARD else "take back"
-        with self.dc.steps.step(f"{verb} {', '.join(batch)}"):
+        what = f"{self.lap} of {', '.join(batch)}" if self.lap else ", ".join(batch)
+        with self.dc.steps.step(f"{verb} {what}"):
             for node in batch:
                 (self.journal.begin if left[node] else self.journal.begin_anew)(node, direction)
             for name in dict.fromkeys(step.name for steps in ways.values() for step in steps):

@@ -1,6 +1,7 @@
 : vdc-upgrade install debian-12-etcd-3.5 etcd
 place=/run/vdc-release
 added=/usr/lib/vdc/added
+part=
 lists='/run/vdc-release/usr/lib/vdc/files/etcd.list /run/vdc-release/var/lib/dpkg/info/etcd-client.list /run/vdc-release/var/lib/dpkg/info/etcd-server.list'
 files=''
 set -eu
@@ -39,6 +40,6 @@ done </run/vdc-files
 if [ -e "$added" ]; then
   while read -r file; do [ -e "$place$file" ] || [ -L "$place$file" ] || rm -f "$file"; done <"$added"
 fi
-put /usr/lib/vdc/release.json
+[ -n "$part" ] || put /usr/lib/vdc/release.json
 rm /run/vdc-files
-sync /usr/lib/vdc /usr/bin /usr/lib
+sync /usr/lib/vdc /usr/bin /usr/lib /usr/local/bin

@@ -109,7 +109,7 @@ def _unpack(source: DebianSource, root: Path, log: Path) -> None:
     if len(described) != 1:
         raise HostError(f"apt fetched {', '.join(described) or 'no source'} where one source was expected")
     found = described[0].removeprefix(f"{source.package}_").removesuffix(".dsc")
-    if debian.upstream(found) != source.version:
+    if debian.upstream(found) != source.version.partition("+")[0]:
         raise HostError(
             f"Debian {source.suite} has {source.package} {found}, and the release asks for {source.version}"
         )
