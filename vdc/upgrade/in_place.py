@@ -94,11 +94,11 @@ class InPlace:
 
     def forward(self, node: str) -> tuple[Step, ...]:
         """Put the new files in place, then restart what runs them, part by part."""
-        return self._steps(self._dc.servers[node], self._path.target)
+        return self._steps(self._dc.servers[node], self._path.target, forward=True)
 
     def back(self, node: str) -> tuple[Step, ...]:
         """Do the same with the old files."""
-        return self._steps(self._dc.servers[node], self._path.origin)
+        return self._steps(self._dc.servers[node], self._path.origin, forward=False)
 
     def no_return(self) -> str | None:
         """Return that the cluster speaks a version that the old etcd does not, where it is etcd that is upgraded."""
@@ -124,10 +124,10 @@ class InPlace:
             for program in part.programs
         }
 
-    def _steps(self, machine: Machine, release: str) -> tuple[Step, ...]:
+    def _steps(self, machine: Machine, release: str, *, forward: bool) -> tuple[Step, ...]:
         named = {part.component for part in self._work.parts}
         components = tuple(each for each in find_release(release).components if each.name in named)
-        put = partial(self._put, machine, release, components)
+        put = partial(self._put, machine, release, components, self._only(machine.name, forward=forward))
         what = f"put {self._work.name or 'files'} in place"
         restarts = (
             Step(f"restart {part.name}", partial(self._restart, machine, part), partial(self._wait_new, machine, part))
@@ -135,13 +135,21 @@ class InPlace:
         )
         return (Step(what, put, _nothing_to_wait_for), *restarts)
 
-    def _put(self, machine: Machine, release: str, components: tuple[Component, ...]) -> None:
+    def _only(self, node: str, *, forward: bool) -> tuple[str, ...]:
+        """Return the files that a node gets in this round, none if all: those of others run on, and may have to start.
+
+        Of a component that rounds share the last one that the node goes brings what is left of it.
+        """
+        last = self._work.voters != forward or not (forward or node in self._cluster.members)
+        if last or not self._work.shared:
+            return ()
+        return tuple(program for part in self._work.parts for program in part.programs)
+
+    def _put(self, machine: Machine, release: str, components: tuple[Component, ...], only: tuple[str, ...]) -> None:
         """Bring the files, to a server that does not lead meanwhile: writing them keeps it from answering in time."""
         if self._path.cluster == "etcd":
             # one that leads all the same does so when it is stopped
             machine.run(["sh", "-s"], stdin=etcd_config.HAND_OVER, check=False, timeout=_SECONDS)
-        # those of the next round run on, and are as they were if they die meanwhile
-        only = [program for part in self._work.parts for program in part.programs] if self._work.voters else ()
         deliver(machine, release, components, slowness=self._dc.slowness, only=only)
 
     def _restart(self, machine: Machine, part: Part) -> None:

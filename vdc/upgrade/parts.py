@@ -44,12 +44,13 @@ class Part:
 class Round:
     """The parts that nodes get in one go, node after node, before any gets those of the next; `voters`: only these do.
 
-    `name` is empty where all is done in one.
+    `name` is empty where all is done in one. `shared`: another round has other parts of the same component.
     """
 
     parts: tuple[Part, ...]
     name: str = ""
     voters: bool = False
+    shared: bool = False
 
 
 def _of_kubernetes(*components: Component, leads: bool = False) -> Part:
@@ -98,8 +99,8 @@ def rounds_of(path: UpgradePath) -> tuple[Round, ...]:
     found = [Round(parts=below, name="below" if KUBERNETES in changing else "")] if below else []
     if KUBERNETES in changing:
         found += [
-            Round(parts=_CONTROL, name="control plane", voters=True),
-            Round(parts=_ON_NODES, name="kubelet and kube-proxy"),
+            Round(parts=_CONTROL, name="control plane", voters=True, shared=True),
+            Round(parts=_ON_NODES, name="kubelet and kube-proxy", shared=True),
         ]
     return tuple(found)
 
