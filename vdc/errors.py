@@ -37,6 +37,10 @@ class VdcError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
 
+    def told_by(self, place: str, log: str) -> None:
+        """Say before the message at which `place` it went wrong, and after it what there is to read of it, `log`."""
+        self.message = f"{place}: {self.message}\n  {log}"
+
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
 class Problem:

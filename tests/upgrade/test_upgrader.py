@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vdc.errors import ClusterError
+from vdc.cluster.changing import changing
+from vdc.errors import ClusterError, WaitTimeout
 from vdc.model.expand import expand
 from vdc.model.load import load
 from vdc.rolling.queue import Limits, Node
@@ -104,6 +105,42 @@ def test_each_node_gets_the_new_release_in_turn(tmp_path: Path) -> None:
     assert way.done == [f"{node} {step}" for node in "abc" for step in STEPS]
     assert way.releases == {"a": "new", "b": "new", "c": "new"}
     assert way.together == [frozenset("a"), frozenset("b"), frozenset("c")]
+
+
+def test_two_do_not_lead_one_data_centre_at_a_time(tmp_path: Path) -> None:
+    way = nodes({"a": 0})
+    upgrader = going(way, tmp_path)
+    with changing(upgrader.dc, "vdc rotate small"):
+        for verb in (upgrader.run, upgrader.back):
+            with pytest.raises(ClusterError, match=r"is being changed by `vdc rotate small`, process \d+"):
+                verb()
+    assert way.done == []
+    assert not (tmp_path / "upgrade.jsonl").exists()
+
+    def boundary(*_: object) -> None:
+        with pytest.raises(ClusterError, match="is being changed by `upgrade a-path`"):
+            going(way, tmp_path).run()
+
+    assert going(way, tmp_path, boundary=boundary).run() == ("a",)
+
+
+@pytest.mark.parametrize("console", [True, False])
+def test_a_step_that_fails_says_where_and_what_there_is_to_read(tmp_path: Path, console: bool) -> None:
+    way = nodes({"a": 0})
+    upgrader = going(way, tmp_path)
+    folder = upgrader.dc.run_directory
+    if console:
+        (folder / "consoles").mkdir(parents=True)
+        (folder / "consoles/a.log").touch()
+
+    def never() -> None:
+        raise WaitTimeout("a to serve", deadline=12.0, last="it starts")
+
+    way.forward = lambda node: (Step("change", lambda: None, never),)  # type: ignore[method-assign]
+    with pytest.raises(WaitTimeout) as caught:
+        upgrader.run()
+    read = f"its console is {folder}/consoles/a.log" if console else f"what was done is in {folder}"
+    assert str(caught.value) == f"a-path: a: change: waited 12.0 s for a to serve; last: it starts\n  {read}"
 
 
 def test_a_second_run_touches_nobody(tmp_path: Path) -> None:

@@ -58,7 +58,6 @@ def run(  # noqa: PLR0913, PLR0917 - an argument for each option
         raise InputError("--node is for --back: the queue says who is next", hint="--hold-after N stops after N nodes")
     if hold_after is not None and back:
         raise InputError("--hold-after is for the way forward", hint="--node NODE says who goes back")
-    from vdc.cluster.changing import changing
     from vdc.datacenter.lifecycle import attach
     from vdc.faults.proofs import wait_whole
     from vdc.upgrade.journal import FILE, Begun, Journal
@@ -72,25 +71,24 @@ def run(  # noqa: PLR0913, PLR0917 - an argument for each option
     dc.steps.recorder = dc.recorder
     chosen = path_of(path)
     start = time.monotonic()
-    with changing(dc, f"vdc upgrade run {name} {path}"):
-        cluster = cluster_of(dc, chosen)
-        if not back:
-            expect_allowed(chosen, dc.topology)
-        _fetch(chosen.origin if back else chosen.target, settings, told)
-        going = Upgrader(
-            dc=dc,
-            way=way_of(dc, cluster, chosen),
-            begun=Begun(path=chosen.name, origin=chosen.before, target=chosen.after),
-            journal=Journal(dc.run_directory / FILE),
-            limits=limits_of(chosen, at_once=at_once),
-            boundary=dying,
-            whole=partial(wait_whole, dc, cluster),
-        )
-        if back:
-            there = [node.name for node in going.way.nodes]
-            led = going.back([pick("node", each, there) for each in nodes] if nodes else None)
-        else:
-            led = going.run(most=hold_after)
+    cluster = cluster_of(dc, chosen)
+    if not back:
+        expect_allowed(chosen, dc.topology)
+    _fetch(chosen.origin if back else chosen.target, settings, told)
+    going = Upgrader(
+        dc=dc,
+        way=way_of(dc, cluster, chosen),
+        begun=Begun(path=chosen.name, origin=chosen.before, target=chosen.after),
+        journal=Journal(dc.run_directory / FILE),
+        limits=limits_of(chosen, at_once=at_once),
+        boundary=dying,
+        whole=partial(wait_whole, dc, cluster),
+    )
+    if back:
+        there = [node.name for node in going.way.nodes]
+        led = going.back([pick("node", each, there) for each in nodes] if nodes else None)
+    else:
+        led = going.run(most=hold_after)
     release = chosen.before if back else chosen.after
     took = f"after {time.monotonic() - start:.1f} s"
     typer.echo(f"{', '.join(led)}: {release} {took}" if led else f"nothing to do: all run {release} already")

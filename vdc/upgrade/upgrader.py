@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from vdc.cluster.changing import changing
 from vdc.datacenter.api import DataCenter
-from vdc.errors import ClusterError
+from vdc.errors import ClusterError, VdcError
 from vdc.rolling.queue import Limits, Order, Queue
 from vdc.upgrade.journal import Begun, Direction
 from vdc.upgrade.path import UpgradePath
@@ -86,11 +88,26 @@ class Upgrader:
     def run(self, *, most: int | None = None) -> tuple[str, ...]:
         """Give the nodes the new release and return those that got it; `most` of them at most, those before included.
 
-        Where the way has several rounds, a node counts in each that it goes.
+        Where the way has several rounds, a node counts in each that it goes. No other process changes the cluster
+        meanwhile.
 
         Raises:
-            ClusterError, WaitTimeout: a step did not do what it is for; names node and step.
+            ClusterError, WaitTimeout: a step did not do what it is for; names node and step. Or another process is at
+                it; nothing was touched.
         """
+        with changing(self.dc, f"upgrade {self.begun.path}"):
+            return self._run(most)
+
+    def back(self, nodes: Collection[str] | None = None) -> tuple[str, ...]:
+        """Give these nodes, by default all, the old release again; return those that had another one.
+
+        Raises:
+            ClusterError: there is no way back any more; nothing was touched. Or as `run`.
+        """
+        with changing(self.dc, f"upgrade {self.begun.path}, back"):
+            return self._back(nodes)
+
+    def _run(self, most: int | None) -> tuple[str, ...]:
         self.journal.open(self.begun)
         led, left = list[str](), most
         for each in self._rounds(Direction.FORWARD):
@@ -105,12 +122,7 @@ class Upgrader:
             self.journal.finish()
         return tuple(dict.fromkeys(led))
 
-    def back(self, nodes: Collection[str] | None = None) -> tuple[str, ...]:
-        """Give these nodes, by default all, the old release again; return those that had another one.
-
-        Raises:
-            ClusterError: there is no way back any more; nothing was touched. Or as `run`.
-        """
+    def _back(self, nodes: Collection[str] | None) -> tuple[str, ...]:
         self.journal.open(self.begun)
         work = [(each, *each.returning(nodes)) for each in self._rounds(Direction.BACK)]
         going = [name for _, half, others, _ in work for name in (*half, *others)]
@@ -232,12 +244,24 @@ class Upgrader:
         """Do one step for the nodes that have it left."""
         for node, step in steps.items():
             self.boundary(node, name, Moment.BEFORE)
-            with self.dc.steps.step(f"{node}: {name}"):
+            with self.dc.steps.step(f"{node}: {name}"), self._telling(node, name):
                 step.do()
             self.boundary(node, name, Moment.BEGUN)
         for node, step in steps.items():
-            with self.dc.steps.step(f"{node}: {name}: wait"):
+            with self.dc.steps.step(f"{node}: {name}: wait"), self._telling(node, name):
                 step.done()
             self.boundary(node, name, Moment.DONE)
             self.journal.record(node, direction, name)
             self.boundary(node, name, Moment.RECORDED)
+
+    @contextmanager
+    def _telling(self, node: str, step: str) -> Iterator[None]:
+        """Have a failure of the body say of which node and step it is, and where to read on."""
+        try:
+            yield
+        except VdcError as error:
+            where = f"{self.begun.path}: {node}: {step}"
+            console = self.dc.run_directory / "consoles" / f"{node}.log"
+            log = f"its console is {console}" if console.exists() else f"what was done is in {self.dc.run_directory}"
+            error.told_by(where, log)
+            raise
