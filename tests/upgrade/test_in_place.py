@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Golden
-from vdc.errors import InputError, WaitTimeout
+from vdc.errors import HostError, InputError, WaitTimeout
 from vdc.model.expand import expand
 from vdc.model.load import load
 from vdc.model.release import Component, DebianSource, ReleaseFile
@@ -84,6 +84,21 @@ def test_the_disk_is_pulled_out_whatever_becomes_of_it(dc: FakeDataCenter, monke
     with pytest.raises(WaitTimeout):
         deliver(machine, "debian-12-etcd-3.5", (ETCD,), slowness=0.0)
     assert dc.world.inserted == {}
+
+
+def test_what_went_wrong_first_is_told_where_the_disk_stays_too(
+    dc: FakeDataCenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = dc.servers["rack0-cs0"]
+
+    def stuck(_: object) -> None:
+        raise HostError("it is stuck")
+
+    monkeypatch.setattr(type(machine), "run", _never)
+    monkeypatch.setattr(type(machine), "eject", stuck)
+    with pytest.raises(WaitTimeout, match="no answer") as caught:
+        deliver(machine, "debian-12-etcd-3.5", (ETCD,), slowness=0.0)
+    assert caught.value.__notes__ == ["and the disk of the release could not be pulled out: it is stuck"]
 
 
 def _never(*_: object, **__: object) -> None:

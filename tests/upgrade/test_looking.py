@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,21 @@ def test_a_process_that_is_not_of_the_release_is_found(process: Process, why: st
 
 def test_processes_of_the_release_are_as_they_should_be() -> None:
     assert nothing_old({"a": [ETCD]}, {"/usr/bin/etcd": "new"}, release="r").kind is Kind.VALID
+
+
+def test_what_a_process_executes_and_nobody_can_read_is_not_known() -> None:
+    verdict = nothing_old({"a": [ETCD, replace(ETCD, pid=9, digest="")]}, {"/usr/bin/etcd": "new"}, release="r")
+    assert verdict.kind is Kind.UNKNOWN
+    assert "a: process 9 /usr/bin/etcd" in verdict.message
+
+
+def test_a_process_is_left_out_where_it_ended_meanwhile_and_told_where_it_lives_on() -> None:
+    told = OLD.replace("=== end", "=== alive\n8 /usr/bin/shy\n=== end").replace(
+        "=== mark\n", "=== mark\n8 /usr/bin/shy|\n9 /usr/bin/brief|\n"
+    )
+    found = {process.pid: process.digest for process in parse(told).processes}
+    assert found[8] == ""
+    assert 9 not in found
 
 
 @pytest.mark.parametrize("processes", [{}, {"a": []}, {"a": [ETCD], "b": []}], ids=["nobody", "silent", "one silent"])

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from vdc.datacenter.api import Machine
-from vdc.errors import ClusterError
+from vdc.errors import ClusterError, VdcError
 from vdc.host.artifacts.debian_source import PROGRAMS
 from vdc.model.release import Component
 from vdc.shell import Completed
@@ -96,8 +96,18 @@ def deliver(
             timeout=_SECONDS * max(0.25, slowness),
             interval=0.5,
         )
-    finally:
+    except BaseException as error:
+        _eject_after(machine, error)
+        raise
+    machine.eject()
+
+
+def _eject_after(machine: Machine, error: BaseException) -> None:
+    """Pull the disk out after an error, which is the one to be told: another one is noted beside it."""
+    try:
         machine.eject()
+    except VdcError as second:
+        error.add_note(f"and the disk of the release could not be pulled out: {second.message}")
 
 
 def install_script(release: str, components: tuple[Component, ...], *, only: Collection[str] = ()) -> str:

@@ -25,9 +25,10 @@ echo '=== mark'; cd /proc; for each in [0-9]*; do
   echo "$each $exe|$old"
 done
 echo '=== digest'; sha256sum [0-9]*/exe 2>/dev/null
+echo '=== alive'; for each in [0-9]*; do exe=$(readlink "$each/exe" 2>/dev/null) && echo "$each $exe"; done
 echo '=== end'
 """
-"""What a shell in a server runs. A process that ends meanwhile is in one list and not in the other."""
+"""What a shell in a server runs. A process that ends meanwhile is in one list and not in the next one."""
 
 _DELETED: Final = " (deleted)"
 _SECONDS: Final = 120.0
@@ -48,7 +49,8 @@ _VOLATILE: Final = re.compile(r" (expires|users|hoplimit|metric|age) \S+| (linkd
 class Process:
     """A process: `executable` is the file that it runs, `digest` the SHA-256 of that as the process has it.
 
-    `deleted`: there is another file of that name now, or none. `libraries` are those it has that are no longer there.
+    The digest is empty where nobody could read it. `deleted`: there is another file of that name now, or none.
+    `libraries` are those it has that are no longer there.
     """
 
     pid: int
@@ -99,7 +101,7 @@ def parse(text: str) -> Look:
         raise ValueError(f"it told of no {' and no '.join(silent)}")
     if "silent" in sections:
         raise ValueError("nft told of no firewall")
-    processes = tuple(_processes(sections["mark"], sections["digest"]))
+    processes = tuple(_processes(sections["mark"], sections["digest"], sections.get("alive", ())))
     return Look(things=MappingProxyType(things), processes=processes)
 
 
@@ -175,16 +177,17 @@ def _passing(unit: str) -> bool:
     return unit.endswith((".device", ".scope", ".mount", ".swap", ".slice")) or "@" in unit
 
 
-def _processes(marks: Iterable[str], digests: Iterable[str]) -> Iterator[Process]:
+def _processes(marks: Iterable[str], digests: Iterable[str], alive: Iterable[str]) -> Iterator[Process]:
     by_pid = {path.split("/")[0]: digest for digest, path in (line.split(maxsplit=1) for line in digests)}
+    lasting = frozenset(alive)
     for line in marks:
         pid, _, rest = line.partition(" ")
         executable, _, libraries = rest.rpartition("|")
-        if pid in by_pid:
+        if pid in by_pid or f"{pid} {executable}" in lasting:
             yield Process(
                 pid=int(pid),
                 executable=executable.removesuffix(_DELETED),
-                digest=by_pid[pid],
+                digest=by_pid.get(pid, ""),
                 deleted=executable.endswith(_DELETED),
                 libraries=tuple(libraries.split()),
             )

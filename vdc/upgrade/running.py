@@ -53,16 +53,21 @@ def nothing_old(
 
     `processes` are those of each server, `expected` the digests of the release by path.
     """
-    looked, wrong = 0, list[str]()
+    looked, wrong, unread = 0, list[str](), list[str]()
     for server, ran in sorted(processes.items()):
         for process in ran:
             looked += 1
+            told = f"{server}: process {process.pid} {process.executable}"
             if why := _foreign(process, expected):
-                wrong.append(f"{server}: process {process.pid} {process.executable}: {why}")
+                wrong.append(f"{told}: {why}")
+            elif not process.digest:
+                unread.append(told)
     silent = sorted(server for server, ran in processes.items() if not tuple(ran))
     figures = {"processes": float(looked), "foreign": float(len(wrong))}
     if wrong:
         kind, message = Kind.INVALID, f"not of {release}: {shown(wrong)}"
+    elif unread:
+        kind, message = Kind.UNKNOWN, f"what these execute could not be read: {shown(unread)}"
     elif not processes or silent:
         kind, message = Kind.UNKNOWN, f"no process was seen on {shown(silent) or 'any server'}"
     else:
@@ -78,4 +83,4 @@ def _foreign(process: Process, expected: Mapping[str, str]) -> str:
         return f"it has libraries that were replaced: {', '.join(process.libraries)}"
     if (wanted := expected.get(process.executable)) is None:
         return "the release has no such file"
-    return "" if process.digest == wanted else f"its SHA-256 is {process.digest[:12]}…, not {wanted[:12]}…"
+    return "" if process.digest in {wanted, ""} else f"its SHA-256 is {process.digest[:12]}…, not {wanted[:12]}…"
