@@ -124,6 +124,12 @@ def units_script(component: str, units: tuple[str, ...]) -> str:
     return f"{UNITS} {component}\n{_show(units)}"
 
 
+def listening_script(ports: Iterable[int]) -> str:
+    """Return the script that tells on which of some ports of TCP nobody listens."""
+    words = " ".join(map(str, ports))
+    return f'for each in {words}; do [ -n "$(ss -Hltn "sport = :$each")" ] || echo "$each"; done\n'
+
+
 def restart_script(component: str, units: tuple[str, ...]) -> str:
     """Return the script that tells how units are and restarts them, by files that are in place, without waiting."""
     return (

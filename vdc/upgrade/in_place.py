@@ -17,7 +17,7 @@ from vdc.errors import ClusterError, CommandError, WaitTimeout
 from vdc.model.release import KUBERNETES, Component
 from vdc.model.releases import release as find_release
 from vdc.rolling.queue import Node, nodes_of
-from vdc.upgrade.delivery import deliver, restart_script, unit_states, units_script, versions_script
+from vdc.upgrade.delivery import deliver, listening_script, restart_script, unit_states, units_script, versions_script
 from vdc.upgrade.looking import SCRIPT
 from vdc.upgrade.parts import Part, Round
 from vdc.upgrade.path import Change, UpgradePath
@@ -182,8 +182,22 @@ class InPlace:
         self._cluster.wait_serving()
         if isinstance(self._cluster, KubernetesCluster):
             self._cluster.wait_nodes_ready()
-            for name in part.leads:
+            self._wait_listening(machine, part)
+            # one that is alone needs no lease
+            for name in part.leads if len(self._cluster.members) > 1 else ():
                 self._wait_led(self._cluster, name)
+
+    def _wait_listening(self, machine: Machine, part: Part) -> None:
+        """Wait until somebody listens on all ports of a part."""
+
+        def listens() -> None:
+            silent = machine.run(["sh", "-s"], stdin=listening_script(part.ports)).stdout.split()
+            if silent:
+                raise NotYet(f"nobody listens on {', '.join(silent)}")
+
+        if part.ports:
+            what = f"{part.name} of {machine.name} to listen"
+            wait_for(listens, what=what, timeout=deadline(self._dc, _SECONDS), interval=1.0)
 
     def _wait_led(self, kubernetes: KubernetesCluster, name: str) -> None:
         """Wait until somebody works under a lease: it is renewed again from now on."""

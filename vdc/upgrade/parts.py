@@ -20,13 +20,15 @@ _BIN: Final = "/usr/local/bin"
 class Part:
     """What of a `component` of a release is restarted at once: its systemd `units`, and the `programs` that they run.
 
-    `leads` are the leases (coordination.k8s.io/v1) under which one of all of its kind works.
+    `leads` are the leases (coordination.k8s.io/v1) under which one of all of its kind works, where there are several;
+    `ports` are those of TCP that listen once they are at work.
     """
 
     component: str
     units: tuple[str, ...]
     programs: tuple[str, ...]
     leads: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -53,17 +55,25 @@ class Round:
     shared: bool = False
 
 
-def _of_kubernetes(*components: Component, leads: bool = False) -> Part:
+def _of_kubernetes(*components: Component, leads: bool = False, ports: tuple[int, ...] = ()) -> Part:
     return Part(
         component=KUBERNETES,
         units=tuple(f"{each}.service" for each in components),
         programs=tuple(f"{_BIN}/{each}" for each in components),
         leads=components if leads else (),
+        ports=ports,
     )
 
 
 API_SERVER: Final = _of_kubernetes(Component.API_SERVER)
-_CONTROL: Final = (API_SERVER, _of_kubernetes(Component.CONTROLLER_MANAGER, Component.SCHEDULER, leads=True))
+_CONTROLLERS: Final = _of_kubernetes(
+    # https://kubernetes.io/docs/reference/networking/ports-and-protocols/
+    Component.CONTROLLER_MANAGER,
+    Component.SCHEDULER,
+    leads=True,
+    ports=(10257, 10259),
+)
+_CONTROL: Final = (API_SERVER, _CONTROLLERS)
 _ON_NODES: Final = (_of_kubernetes(Component.KUBELET, Component.KUBE_PROXY),)
 ETCD: Final = Part(component="etcd", units=(etcd_config.UNIT,), programs=("/usr/bin/etcd",))
 RUNTIME: Final = Part(
