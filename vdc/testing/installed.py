@@ -226,5 +226,6 @@ def told(
         f"=== sysctl\nnet.ipv4.conf.all.rp_filter = {2 if drifted else 0}\n"
         "=== firewall\n=== route\n127.0.0.0/8 dev lo\n"
         "=== unit\nbird.service enabled enabled\n=== state\nbird.service loaded active running BIRD\n"
+        f"=== start\nId=bird.service\nSubState=running\nInvocationID={pid}\nNRestarts=0\n"
         f"=== mark\n{marks}=== digest\n{sums}=== end\n"
     )

@@ -33,7 +33,8 @@ echo '=== end'
 _DELETED: Final = " (deleted)"
 _SECONDS: Final = 120.0
 
-_OWN: Final = frozenset({"/usr/bin/dash", "/usr/bin/bash", "/usr/bin/sha256sum"})
+OWN: Final = frozenset(f"/usr/bin/{name}" for name in ("bash", "dash", "ls", "sed", "sha256sum", "systemctl"))
+"""What a look starts itself."""
 
 _COUNTERS: Final = re.compile(
     r"fs\.(dentry-state|file-nr|inode-nr|inode-state|aio-nr|quota\..*)"
@@ -62,7 +63,7 @@ class Process:
     @property
     def lasting(self) -> bool:
         """Whether it is none of those that the look itself starts."""
-        return self.executable not in _OWN
+        return self.executable not in OWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

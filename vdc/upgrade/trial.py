@@ -31,6 +31,7 @@ from vdc.upgrade.looking import Look, look
 from vdc.upgrade.parts import programs_of
 from vdc.upgrade.path import Method, Traffic, UpgradePath
 from vdc.upgrade.running import nothing_old
+from vdc.upgrade.steady import running as running_on
 from vdc.upgrade.upgrader import Boundary, NoReturnError, Upgrader, limits_of
 from vdc.upgrade.way import Way
 from vdc.wait import ticks
@@ -127,8 +128,9 @@ def proven(dc: DataCenter, cluster: Cluster, path: UpgradePath, way: Way, *, upg
     fresh = upgrades.fresh(dc, path.target)
     before = looks(dc, cluster)
     yield
+    first = marks(dc, cluster)
     expect_release(dc, way, path, new=True)
-    judge(*evidence(dc, cluster, path, before=before, fresh=fresh, upgrades=upgrades))
+    judge(*evidence(dc, cluster, path, before=before, fresh=fresh, upgrades=upgrades), settled(dc, cluster, first))
 
 
 def restarts(witness: Witness, way: Way, path: UpgradePath) -> tuple[Verdict, ...]:
@@ -233,13 +235,12 @@ def evidence(
     fresh: Mapping[str, Look],
     upgrades: Upgrades,
 ) -> tuple[Verdict, ...]:
-    """Return what speaks for an upgrade that was done: what runs, what changed, and that nothing goes on changing."""
+    """Return what speaks for an upgrade that was done: what runs, and what changed."""
     after = looks(dc, cluster)
     kept = path.origin if path.method is Method.IN_PLACE else None
     return (
         running(dc, installed(dc, path), after, upgrades, kept=kept, renewed=programs_of(path)),
         changed(path, before, after, fresh),
-        settled(dc, cluster),
     )
 
 
@@ -285,12 +286,12 @@ def changed(
     return as_it_should_be(found, path.allowed, looked=looked)
 
 
-def settled(dc: DataCenter, cluster: Cluster) -> Verdict:
-    """Judge whether nothing restarts, and no other leads, for a while."""
-    first = marks(dc, cluster)
+def settled(dc: DataCenter, cluster: Cluster, first: Mapping[str, str] | None = None) -> Verdict:
+    """Judge whether nothing restarts, and no other leads, for a while; or since `first`, which `marks` returned."""
+    before = marks(dc, cluster) if first is None else first
     for _ in ticks(1.0, duration=lasting(dc, QUIET)):
         pass  # nothing is to happen
-    return no_churn([first, marks(dc, cluster)])
+    return no_churn([before, marks(dc, cluster)])
 
 
 def unchanged(before: Mapping[str, str], dc: DataCenter, cluster: Cluster) -> Verdict:
@@ -299,13 +300,13 @@ def unchanged(before: Mapping[str, str], dc: DataCenter, cluster: Cluster) -> Ve
 
 
 def marks(dc: DataCenter, cluster: Cluster) -> dict[str, str]:
-    """Return what is another if something restarts: boots, processes, the leader."""
+    """Return what is another if something restarts: boots, services, processes, the leader."""
     found = {f"boot of {name}": dc.servers[name].boot_id() for name in cluster.members}
     found |= {f"{member.server} leads": str(member.leader) for member in cluster.state()}
-    for server, one in looks(dc, cluster).items():
-        for executable in {process.executable for process in one.processes if process.lasting}:
-            pids = sorted(process.pid for process in one.processes if process.executable == executable)
-            found[f"{executable} on {server}"] = " ".join(map(str, pids))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        told = pool.map(running_on, (dc.servers[name] for name in cluster.members))
+        for server, running in zip(cluster.members, told, strict=True):
+            found |= {f"{name} on {server}": state for name, state in running.items()}
     return found
 
 
