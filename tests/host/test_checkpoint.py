@@ -30,11 +30,13 @@ from vdc.faults.proofs import rebooting
 from vdc.host import claims, images, netlink, processes
 from vdc.settings import Settings
 from vdc.steps import Steps
+from vdc.upgrade.journal import FILE, Begun, Direction, Journal
 from vdc.wait import NotYet, wait_for
 
 ONE = Path(__file__).with_name("one.yml")
 NAME, SERVER = "t-ck", "rack0-cs0"
 RESTORES = 20
+BEGUN = Begun(path="a-path", origin="old", target="new")
 KEPT, LATE = ("/data/kept", "/root/kept"), ("/data/late", "/root/late")
 """Files on the data disk and on the root disk, from before and after the checkpoint."""
 
@@ -73,7 +75,11 @@ def one(settings: Settings, vdc: Command) -> Iterator[Checkpoint]:
     cluster.write("before", "kept")
     for path in KEPT:
         write_file(server, path)
+    journal = Journal(settings.state_dir / NAME / FILE)
+    journal.open(BEGUN)
+    journal.record(SERVER, Direction.FORWARD, "drain")
     vdc("checkpoint", "save", NAME, "one")
+    journal.record(SERVER, Direction.FORWARD, "restart")
     cluster.wait_serving()
     cluster.write("after", "forgotten")
     for path in LATE:
@@ -109,6 +115,7 @@ def test_a_restore_has_what_was_written_before_and_not_what_came_after(
         assert server.run(["cat", path]).stdout == f"{path}\n"
     for path in LATE:
         assert server.run(["test", "-e", path], check=False).status == 1
+    assert Journal(settings.state_dir / NAME / FILE).done(SERVER, Direction.FORWARD) == {"drain"}
     assert differences(attached(NAME, settings)) == ()
 
 

@@ -34,8 +34,9 @@ from vdc.host.locks import exclusive
 from vdc.model.topology import Topology
 from vdc.plan.plan import Plan
 
-KEPT: Final = ("secrets", "etcd", "kubernetes", "script")
-"""Folders of a run directory that belong to the data centre's state: keys and certificates its guests know."""
+KEPT: Final = ("secrets", "etcd", "kubernetes", "script", "upgrade")
+"""Folders of a run directory that belong to the state of a data centre: keys and certificates that its guests know, and
+how far an upgrade of them is."""
 
 T = TypeVar("T")
 R = TypeVar("R")

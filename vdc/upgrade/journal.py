@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from vdc.errors import ClusterError
 
-FILE: Final = "upgrade.jsonl"
+FILE: Final = "upgrade/journal.jsonl"
 """The journal of a data centre, in its run directory."""
 
 
