@@ -7,7 +7,7 @@ from vdc.datacenter.api import DataCenter
 from vdc.observe.service import Prober
 from vdc.upgrade.operator.trial import expect_operator, operator_upgrader, users_of
 from vdc.upgrade.operator.way import NODE
-from vdc.upgrade.trial import Upgrades
+from vdc.upgrade.trial import Upgrades, dies_at
 
 pytestmark = [pytest.mark.upgrade, pytest.mark.nightly]
 
@@ -24,7 +24,7 @@ def test_an_upgrader_of_it_is_killed_at_every_boundary_and_resumed(
     with users_of(dc, kubernetes, path, probe=probe, going=going):
         expect_operator(going, path, new=False)
         deaths: list[str] = []
-        while death := upgrades.killed(dc, kubernetes, path, recorded=len(deaths) % 2 == 1):
+        while death := upgrades.killed(dc, kubernetes, path, moment=dies_at(len(deaths))):
             deaths.append(death)
         assert len(deaths) >= len(going.way.forward(NODE)), f"killed only {deaths}"
         expect_operator(going, path, new=True)

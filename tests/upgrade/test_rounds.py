@@ -19,7 +19,7 @@ from vdc.upgrade.kubernetes_trial import outages
 from vdc.upgrade.parts import programs_of, rounds_of
 from vdc.upgrade.paths import path
 from vdc.upgrade.rounds import Rounds, turns
-from vdc.upgrade.trial import upgrader
+from vdc.upgrade.trial import dies_at, upgrader
 from vdc.upgrade.upgrader import Moment, Upgrader
 
 TOPOLOGIES = Path(__file__).parents[2] / "topologies"
@@ -127,7 +127,7 @@ def test_who_dies_at_any_boundary_is_continued(cluster: FakeKubernetes) -> None:
     way = upgrader(cluster.dc, cluster, ROW, upgrades(cluster)).way
     steps = sum(len(way.forward(node.name)) for node in way.nodes)
     deaths = 0
-    while upgrades(cluster).killed(cluster.dc, cluster, ROW, recorded=deaths % 2 == 1):
+    while upgrades(cluster).killed(cluster.dc, cluster, ROW, moment=dies_at(deaths)):
         deaths += 1
         assert deaths <= 2 * steps
     assert deaths == 2 * steps
@@ -164,3 +164,11 @@ def _judged(watch: FlowWatch, *, alone: bool) -> list[str]:
     """Return the budgets in the order in which they are judged."""
     assert watch.flows
     return [traffic for traffic in ROW.budgets if not (alone and traffic == "api")]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 8])
+def test_every_moment_of_every_step_of_a_node_is_died_at_on_some_node(steps: int) -> None:
+    died = [dies_at(number) for number in range(2 * steps * 8)]
+    assert died[1::2] == [Moment.RECORDED] * (steps * 8)
+    for step in range(steps):
+        assert {died[2 * (node * steps + step)] for node in range(8)} == {Moment.BEGUN, Moment.DONE}

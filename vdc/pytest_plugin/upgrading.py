@@ -61,11 +61,10 @@ class LiveUpgrades:
         del dc
         return digests(IMAGES[release].root(self._settings.cache_dir), paths)
 
-    def killed(self, dc: DataCenter, cluster: Cluster, path: UpgradePath, *, recorded: bool) -> str:
+    def killed(self, dc: DataCenter, cluster: Cluster, path: UpgradePath, *, moment: Moment) -> str:
         """Have a process of its own go a path, and kill itself."""
         del cluster
         journal = Journal(dc.run_directory / FILE)
-        moment = Moment.RECORDED if recorded else Moment.DONE
         argv = _upgrade(dc, path)
         done = run(argv, timeout=_SECONDS, check=False, env={DIE: moment})
         if done.status == -signal.SIGKILL:

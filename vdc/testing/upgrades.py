@@ -51,13 +51,12 @@ class FakeUpgrades:
         del dc
         return {path: digest(path, expanded(VERSIONS[release])) for path in paths}
 
-    def killed(self, dc: DataCenter, cluster: Cluster, path: UpgradePath, *, recorded: bool) -> str:
+    def killed(self, dc: DataCenter, cluster: Cluster, path: UpgradePath, *, moment: Moment) -> str:
         """Go a path until the next boundary."""
-        wanted = Moment.RECORDED if recorded else Moment.DONE
 
-        def boundary(node: str, step: str, moment: Moment) -> None:
-            if moment is wanted:
-                raise _Killed(f"{moment} after {node}: {step}")
+        def boundary(node: str, step: str, now: Moment) -> None:
+            if now is moment:
+                raise _Killed(f"{moment}: {node}: {step}")
 
         try:
             upgrader(dc, cluster, path, self, boundary=boundary).run()

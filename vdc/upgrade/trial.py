@@ -32,7 +32,7 @@ from vdc.upgrade.parts import programs_of
 from vdc.upgrade.path import Method, Traffic, UpgradePath
 from vdc.upgrade.running import nothing_old
 from vdc.upgrade.steady import running as running_on
-from vdc.upgrade.upgrader import Boundary, NoReturnError, Upgrader, limits_of
+from vdc.upgrade.upgrader import Boundary, Moment, NoReturnError, Upgrader, limits_of
 from vdc.upgrade.way import Way
 from vdc.wait import ticks
 
@@ -75,10 +75,10 @@ class Upgrades(Releases, Protocol):
     def way(self, dc: DataCenter, cluster: Cluster, path: UpgradePath) -> Way:
         """Return how the nodes go a path. Raises InputError: nobody knows how."""
 
-    def killed(self, dc: DataCenter, cluster: Cluster, path: UpgradePath, *, recorded: bool) -> str:
-        """Have a path gone by a process that is killed at the next boundary between steps, and return which that was.
+    def killed(self, dc: DataCenter, cluster: Cluster, path: UpgradePath, *, moment: Moment) -> str:
+        """Have a path gone by a process that is killed at the next `moment` of a step, and return which that was.
 
-        It is where a step is done, and `recorded`: in the journal, too. An empty text says that there was none left.
+        An empty text says that there was none left.
         """
 
     def killed_inside(self, dc: DataCenter, cluster: Cluster, path: UpgradePath, inside: Inside) -> str:
@@ -161,17 +161,29 @@ def under_load(
 
 
 def die_at_every_boundary(dc: DataCenter, cluster: Cluster, path: UpgradePath, way: Way, upgrades: Upgrades) -> None:
-    """Have a path gone by upgraders each of which is killed: where a step is done and not yet in the journal, or is.
+    """Have a path gone by upgraders each of which is killed, twice at each step: see `dies_at`.
 
     Raises AssertionError: they get no further, or one was spared.
     """
     steps = sum(len(way.forward(node.name)) for node in way.nodes)
     deaths: list[str] = []
-    while death := upgrades.killed(dc, cluster, path, recorded=len(deaths) % 2 == 1):
+    while death := upgrades.killed(dc, cluster, path, moment=dies_at(len(deaths))):
         dc.recorder.record("note", "harness", name=f"the upgrader was killed: {death}")
         deaths.append(death)
         assert len(deaths) <= 2 * steps, f"it gets no further: {deaths[-4:]}"
     assert len(deaths) == 2 * steps, f"killed {len(deaths)} times at {steps} steps: {deaths}"
+
+
+def dies_at(deaths: int) -> Moment:
+    """Return the moment at which the next upgrader dies, after so many deaths, two at each step.
+
+    First where the step is begun and nobody has waited for its facts, or where it is done, and not yet in the journal:
+    in an order by which both come to each step of a node (Thue and Morse). Then where it is in the journal.
+    """
+    step, recorded = divmod(deaths, 2)
+    if recorded:
+        return Moment.RECORDED
+    return Moment.DONE if step.bit_count() % 2 else Moment.BEGUN
 
 
 def allowed(dc: DataCenter, path: UpgradePath, traffic: Traffic) -> float:

@@ -50,7 +50,7 @@ def limits_of(path: UpgradePath, *, at_once: int | None = None) -> Limits:
 
 DIE: Final = "VDC_UPGRADE_DIE"
 """The environment variable that makes an upgrader kill itself at the next boundary of its kind, so that tests can see
-another one resume: `done` before a step is in the journal, or `recorded` after."""
+another one resume: `begun`, `done` before a step is in the journal, or `recorded` after."""
 
 
 def dying(node: str, step: str, moment: Moment) -> None:
