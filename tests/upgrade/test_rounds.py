@@ -33,7 +33,7 @@ def cluster(tmp_path: Path) -> FakeKubernetes:
 
 
 class Watcher:
-    """Notes which node was at which step, and demands that no kubelet is ever newer than an API server."""
+    """Notes which node was at which step, and demands that nothing is ever newer than any API server."""
 
     def __init__(self, cluster: FakeKubernetes) -> None:
         self._cluster = cluster
@@ -45,14 +45,17 @@ class Watcher:
         dc = self._cluster.dc
         assert isinstance(dc, FakeDataCenter)
         versions = {
-            name: dict(line.split("=") for line in dc.world.installed.programs(name, [API, KUBELET]).splitlines())
+            name: dict(line.split("=") for line in dc.world.installed.programs(name, PROGRAMS).splitlines())
             for name in self._cluster.node_names
         }
         oldest = min(versions[name][API] for name in self._cluster.members)
         assert all(each[KUBELET] <= oldest for each in versions.values()), versions
+        assert all(versions[name][SCHEDULER] <= oldest for name in self._cluster.members), versions
 
 
-API, KUBELET = "/usr/local/bin/kube-apiserver", "/usr/local/bin/kubelet"
+PROGRAMS = API, SCHEDULER, KUBELET = tuple(
+    f"/usr/local/bin/{name}" for name in ("kube-apiserver", "kube-scheduler", "kubelet")
+)
 
 
 def led(cluster: FakeKubernetes) -> tuple[Upgrader, Watcher]:
@@ -69,13 +72,13 @@ def test_all_control_planes_are_new_before_any_kubelet_is(cluster: FakeKubernete
     going, watcher = led(cluster)
     assert set(going.run()) == set(cluster.node_names)
     steps = [step for _, step in watcher.seen]
-    control = 3 * len(cluster.members)
-    assert steps[:control] == len(cluster.members) * [
-        "put control plane in place",
-        "restart kube-apiserver",
+    members = len(cluster.members)
+    assert steps[: 2 * members] == members * ["put API server in place", "restart kube-apiserver"]
+    assert steps[2 * members : 4 * members] == members * [
+        "put controllers in place",
         "restart kube-controller-manager and kube-scheduler",
     ]
-    assert set(steps[control:]) == {"put kubelet and kube-proxy in place", "restart kubelet and kube-proxy"}
+    assert set(steps[4 * members :]) == {"put kubelet and kube-proxy in place", "restart kubelet and kube-proxy"}
     assert [going.way.at(name) for name in cluster.node_names] == [NEW] * len(cluster.node_names)
     assert going.run() == ()
 
@@ -97,7 +100,7 @@ def test_a_control_plane_does_not_go_back_below_kubelets_of_others(cluster: Fake
     going.run()
     one = cluster.members[0]
     others = ", ".join(sorted(set(cluster.node_names) - {one}))
-    with pytest.raises(ClusterError, match=f"control plane of {one} cannot go back before kubelet") as caught:
+    with pytest.raises(ClusterError, match=f"controllers of {one} cannot go back before kubelet") as caught:
         going.back([one])
     assert all(name in caught.value.message for name in others.split(", "))
     assert going.way.at(one) == NEW
@@ -109,7 +112,7 @@ def test_a_control_plane_does_not_go_back_below_kubelets_of_others(cluster: Fake
 def test_a_hold_counts_each_round_of_a_node(cluster: FakeKubernetes) -> None:
     going, _ = led(cluster)
     everybody = turns(going.way)
-    assert len(everybody) == len(cluster.members) + len(cluster.node_names)
+    assert len(everybody) == 2 * len(cluster.members) + len(cluster.node_names)
     for number in range(1, len(everybody) + 1):
         assert len(going.run(most=number)) == 1
         assert [way.at(name) for name, way in everybody].count(NEW) == number
@@ -120,7 +123,10 @@ def test_a_hold_counts_each_round_of_a_node(cluster: FakeKubernetes) -> None:
 def test_a_node_that_has_gone_one_round_is_at_neither_release(cluster: FakeKubernetes) -> None:
     going, _ = led(cluster)
     going.run(most=1)
-    assert going.way.at(cluster.members[0]) == f"{NEW} by control plane, {OLD} by kubelet and kube-proxy"
+    assert (
+        going.way.at(cluster.members[0])
+        == f"{NEW} by API server, {OLD} by controllers, {OLD} by kubelet and kube-proxy"
+    )
 
 
 def test_who_dies_at_any_boundary_is_continued(cluster: FakeKubernetes) -> None:
@@ -136,11 +142,11 @@ def test_who_dies_at_any_boundary_is_continued(cluster: FakeKubernetes) -> None:
 
 def test_what_lies_below_goes_first(cluster: FakeKubernetes) -> None:
     both = replace(ROW, changes=(*path("containerd-1.7").changes, *ROW.changes))
-    assert [work.name for work in rounds_of(both)] == ["below", "control plane", "kubelet and kube-proxy"]
+    assert [work.name for work in rounds_of(both)] == ["below", "API server", "controllers", "kubelet and kube-proxy"]
     assert {"/usr/bin/containerd", API, KUBELET} <= programs_of(both)
     way = upgrades(cluster).way(cluster.dc, cluster, both)
     assert isinstance(way, Rounds)
-    assert [lap.name for lap in way.laps] == ["below", "control plane", "kubelet and kube-proxy"]
+    assert [lap.name for lap in way.laps] == ["below", "API server", "controllers", "kubelet and kube-proxy"]
 
 
 def test_what_nobody_can_restart_is_refused() -> None:

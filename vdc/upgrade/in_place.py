@@ -140,7 +140,7 @@ class InPlace:
 
         Of a component that rounds share the last one that the node goes brings what is left of it.
         """
-        last = self._work.voters != forward or not (forward or node in self._cluster.members)
+        last = self._work.ends if forward else self._work.begins or node not in self._cluster.members
         if last or not self._work.shared:
             return ()
         return tuple(program for part in self._work.parts for program in part.programs)

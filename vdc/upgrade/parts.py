@@ -46,13 +46,16 @@ class Part:
 class Round:
     """The parts that nodes get in one go, node after node, before any gets those of the next; `voters`: only these do.
 
-    `name` is empty where all is done in one. `shared`: another round has other parts of the same component.
+    `name` is empty where all is done in one. `shared`: other rounds have other parts of the same component, and this one
+    is the last of them on the way forward (`ends`), or back (`begins`).
     """
 
     parts: tuple[Part, ...]
     name: str = ""
     voters: bool = False
     shared: bool = False
+    begins: bool = False
+    ends: bool = False
 
 
 def _of_kubernetes(*components: Component, leads: bool = False, ports: tuple[int, ...] = ()) -> Part:
@@ -73,8 +76,7 @@ _CONTROLLERS: Final = _of_kubernetes(
     leads=True,
     ports=(10257, 10259),
 )
-_CONTROL: Final = (API_SERVER, _CONTROLLERS)
-_ON_NODES: Final = (_of_kubernetes(Component.KUBELET, Component.KUBE_PROXY),)
+_ON_NODES: Final = _of_kubernetes(Component.KUBELET, Component.KUBE_PROXY)
 ETCD: Final = Part(component="etcd", units=(etcd_config.UNIT,), programs=("/usr/bin/etcd",))
 RUNTIME: Final = Part(
     component="containerd", units=(f"{Component.RUNTIME}.service",), programs=("/usr/bin/containerd",)
@@ -83,7 +85,7 @@ RUNTIME: Final = Part(
 _KNOWN: Final[Mapping[str, Mapping[str, tuple[Part, ...]]]] = MappingProxyType(
     {
         "etcd": MappingProxyType({"etcd": (ETCD,)}),
-        "kubernetes": MappingProxyType({"containerd": (RUNTIME,), KUBERNETES: (*_CONTROL, *_ON_NODES)}),
+        "kubernetes": MappingProxyType({"containerd": (RUNTIME,), KUBERNETES: (API_SERVER, _CONTROLLERS, _ON_NODES)}),
     }
 )
 """Kind of cluster and component to its parts."""
@@ -92,8 +94,8 @@ _KNOWN: Final[Mapping[str, Mapping[str, tuple[Part, ...]]]] = MappingProxyType(
 def rounds_of(path: UpgradePath) -> tuple[Round, ...]:
     """Return what nodes get on a path in place, in this order.
 
-    Of Kubernetes all control planes are new before any kubelet is, since none may be newer than an API server that it
-    talks to (https://kubernetes.io/releases/version-skew-policy/#supported-component-upgrade-order).
+    Of Kubernetes all API servers are new before any controller is, and these before any kubelet, since none may be newer
+    than an API server that it talks to (https://kubernetes.io/releases/version-skew-policy/#supported-component-upgrade-order).
 
     Raises InputError: there is a component that nobody knows how to restart.
     """
@@ -109,8 +111,9 @@ def rounds_of(path: UpgradePath) -> tuple[Round, ...]:
     found = [Round(parts=below, name="below" if KUBERNETES in changing else "")] if below else []
     if KUBERNETES in changing:
         found += [
-            Round(parts=_CONTROL, name="control plane", voters=True, shared=True),
-            Round(parts=_ON_NODES, name="kubelet and kube-proxy", shared=True),
+            Round(parts=(API_SERVER,), name="API server", voters=True, shared=True, begins=True),
+            Round(parts=(_CONTROLLERS,), name="controllers", voters=True, shared=True),
+            Round(parts=(_ON_NODES,), name="kubelet and kube-proxy", shared=True, ends=True),
         ]
     return tuple(found)
 
