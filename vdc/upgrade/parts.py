@@ -46,8 +46,8 @@ class Part:
 class Round:
     """The parts that nodes get in one go, node after node, before any gets those of the next; `voters`: only these do.
 
-    `name` is empty where all is done in one. `shared`: other rounds have other parts of the same component, and this one
-    is the last of them on the way forward (`ends`), or back (`begins`).
+    `name` is empty where all is done in one. `shared`: other rounds have other parts of the same component; this one is
+    the last of them on the way forward (`ends`), or back (`begins`).
     """
 
     parts: tuple[Part, ...]
@@ -94,8 +94,8 @@ _KNOWN: Final[Mapping[str, Mapping[str, tuple[Part, ...]]]] = MappingProxyType(
 def rounds_of(path: UpgradePath) -> tuple[Round, ...]:
     """Return what nodes get on a path in place, in this order.
 
-    Of Kubernetes all API servers are new before any controller is, and these before any kubelet, since none may be newer
-    than an API server that it talks to (https://kubernetes.io/releases/version-skew-policy/#supported-component-upgrade-order).
+    Of Kubernetes all API servers are new before any controller is, and these before any kubelet: none may be newer than
+    an API server that it talks to (https://kubernetes.io/releases/version-skew-policy/#supported-component-upgrade-order).
 
     Raises InputError: there is a component that nobody knows how to restart.
     """
