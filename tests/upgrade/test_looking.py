@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,11 +66,11 @@ def test_a_look_is_read() -> None:
     assert look.things == {
         "sysctl": {"net.ipv4.ip_forward": "0", "net.ipv4.tcp_rmem": "4096 131072 4430464"},
         "firewall": {
-            "1": "table inet filter {",
-            "table inet filter 1": "chain input {",
+            "table inet filter": "there",
+            "table inet filter chain input": "there",
             "table inet filter chain input 1": "drop",
             "table inet filter chain input 2": "accept",
-            "table inet filter 2": "chain output {",
+            "table inet filter chain output": "there",
             "table inet filter chain output 1": "accept",
         },
         "route": {
@@ -96,6 +97,50 @@ def test_the_order_of_rules_matters() -> None:
     turned = OLD.replace("\t\tdrop\n\t\taccept\n", "\t\taccept\n\t\tdrop\n")
     assert turned != OLD
     assert [each.kind for each in differences("a", "", parse(OLD).things, parse(turned).things)] == ["firewall"] * 2
+
+
+SERVICES = """\
+table ip nat {
+\tchain KUBE-SERVICES {
+\t\tip daddr 10.96.0.1 jump KUBE-SVC-A
+\t\tip daddr 10.96.0.2 jump KUBE-SVC-B
+\t}
+
+\tchain KUBE-SVC-A {
+\t\tmeta random & 2147483647 < 1073741824 counter jump KUBE-SEP-A1
+\t\tcounter jump KUBE-SEP-A2
+\t}
+}
+"""
+TURNED = """\
+table ip nat {
+\tchain KUBE-SVC-A {
+\t\tmeta random & 2147483647 < 1073741824 counter jump KUBE-SEP-A2
+\t\tcounter jump KUBE-SEP-A1
+\t}
+
+\tchain KUBE-SERVICES {
+\t\tip daddr 10.96.0.2 jump KUBE-SVC-B
+\t\tip daddr 10.96.0.1 jump KUBE-SVC-A
+\t}
+}
+"""
+
+
+def firewall(rules: str) -> Mapping[str, Mapping[str, str]]:
+    return parse(OLD.replace("=== firewall\n", f"=== firewall\n{rules}")).things
+
+
+def test_the_order_in_which_kube_proxy_wrote_services_does_not_matter() -> None:
+    assert differences("a", "", firewall(SERVICES), firewall(TURNED)) == ()
+
+
+@pytest.mark.parametrize("gone", ["ip daddr 10.96.0.2 jump KUBE-SVC-B", "counter jump KUBE-SEP-A2"])
+def test_a_service_or_a_pod_behind_it_that_is_missing_is_found(gone: str) -> None:
+    less = SERVICES.replace(f"\t\t{gone}\n", "")
+    assert less != SERVICES
+    (found,) = differences("a", "", firewall(SERVICES), firewall(less))
+    assert found.name.endswith(gone)
 
 
 @pytest.mark.parametrize("kind", ["sysctl", "route"])

@@ -125,19 +125,30 @@ def _settings(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _rules(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield the place of each rule, its table, its chain and which one of that it is, to its text: order matters."""
+    """Yield each table and chain, and each rule by its chain and which one of that it is, to its text: order matters.
+
+    Not so that of chains in their table, nor that of rules in chains that kube-proxy writes in the order of a map: each
+    is for an address, or a chance, of its own (https://kubernetes.io/docs/reference/networking/virtual-ips/). Those
+    stand by their text.
+    """
     within: list[str] = []
     count: list[int] = [0]
     for line in map(str.strip, lines):
         if line == "}":
             within, count = within[:-1], count[:-1] or [0]
-            continue
-        count[-1] += 1
-        head = line.removesuffix("{").strip()
-        yield " ".join([*within, str(count[-1])]), line
-        if line.endswith("{"):
-            within.append(head)
+        elif line.endswith("{"):
+            within.append(line.removesuffix("{").strip())
             count.append(0)
+            yield " ".join(within), "there"
+        elif within and _BY_MAP.fullmatch(within[-1]):
+            yield " ".join([*within, _CHANCE.sub("", line)]), "there"
+        else:
+            count[-1] += 1
+            yield " ".join([*within, str(count[-1])]), line
+
+
+_BY_MAP: Final = re.compile(r"chain KUBE-(SERVICES|NODEPORTS|EXTERNAL-SERVICES|SVC-\w+)")
+_CHANCE: Final = re.compile(r"meta random & \d+ < \d+ ")
 
 
 def _routes(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
