@@ -15,8 +15,10 @@ from vdc.model.expand import expand
 from vdc.model.load import load
 from vdc.observe.flow_watch import FlowSeen, FlowWatch
 from vdc.observe.ledger import FlowOutage
-from vdc.observe.ops import Gap
-from vdc.testing import FakeDataCenter
+from vdc.observe.ops import Gap, Operation, Outcome
+from vdc.observe.probe import Watch
+from vdc.observe.verdict import Kind, Verdict
+from vdc.testing import FakeCluster, FakeDataCenter
 
 from .conftest import TOPOLOGIES, Vdc
 
@@ -126,6 +128,36 @@ def test_a_schedule_is_drawn_printed_and_run(vdc: Vdc, dc: FakeDataCenter, tmp_p
     assert done.status == 0, done.err
     assert done.out.splitlines()[0] == "seed 3: 4 faults"
     assert done.out.splitlines()[-2:] == ["longest outage between racks and clients: 0.00 s", "all holds"]
+
+
+def test_the_longest_outage_of_the_cluster_is_told_and_judged(
+    vdc: Vdc, dc: FakeDataCenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def etcd(_: object, __: object) -> Iterator[Watch]:
+        watch = Watch(prefix="probe", started=0.0)
+        yield watch
+        watch.ended = 10.0
+        watch.operations = tuple(sampled(op, number) for number in range(100) for op in ("read", "write"))
+
+    def sampled(op: str, number: int) -> Operation:
+        outcome, at = Outcome.FAILED if 30 < number < 54 else Outcome.OK, 0.1 * number
+        return Operation(op=op, key=str(number), value="1", start=at, end=at, outcome=outcome, member="m")
+
+    fake = type("Fake", (FakeCluster,), {"__init__": lambda _: None, "wait_serving": lambda *_: None})()
+    monkeypatch.setattr("vdc.cluster.deployers.deployed", lambda _: iter((fake,)))
+    monkeypatch.setattr("vdc.cluster.api.SpeaksEtcd", FakeCluster)
+    monkeypatch.setattr("vdc.observe.probe.Probe.etcd", etcd)
+    kept = Verdict(kind=Kind.VALID, checker="no_write_lost", message="")
+    monkeypatch.setattr("vdc.observe.service.no_write_lost", lambda *_: kept)
+    file = tmp_path / "it.yml"
+    cut = "faults: [{fault: link-cut, with: {device: rack1-tor0, interface: spine0}, at: 1s, for: 1s}]\n"
+    file.write_text(f"{cut}expect: {{service: 3s}}\n")
+    done = vdc("fault", "schedule", str(file), uid=0)
+    assert done.status == 0, done.err
+    assert "longest outage of the cluster: 2.40 s" in done.out
+    file.write_text(f"{cut}expect: {{service: 1s}}\n")
+    assert "longest_outage: invalid" in vdc("fault", "schedule", str(file), uid=0).err
 
 
 def read_text_faults(text: str) -> list[str]:

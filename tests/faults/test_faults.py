@@ -100,9 +100,10 @@ def test_a_heal_that_fails_does_not_hide_what_the_body_raised(make_dc: MakeDataC
 
 def test_a_fault_on_an_unknown_device_touches_nothing_else(make_dc: MakeDataCenter) -> None:
     dc = make_dc()
-    with pytest.raises(HealError), injected(dc, RouterOff("spine9")):
-        pass
+    with pytest.raises(HostError, match="there is no router spine9"), injected(dc, RouterOff("spine9")):
+        raise AssertionError("the body ran")
     assert differences(dc) == ()
+    assert dc.dirty() is None
 
 
 def test_what_explains_a_failed_body_is_gathered_before_it_is_healed(make_dc: MakeDataCenter) -> None:

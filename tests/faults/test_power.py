@@ -195,6 +195,30 @@ def test_power_that_flaps_goes_and_comes_as_often_as_said(
         assert seen == [Power.OFF, Power.ON] * 2 + [Power.OFF]
 
 
+@pytest.mark.parametrize("stays", [Power.OFF, Power.ON])
+def test_power_that_does_not_go_or_come_each_time_does_not_flap(
+    make_dc: MakeDataCenter, monkeypatch: pytest.MonkeyPatch, stays: Power
+) -> None:
+    verb = "power_on" if stays is Power.OFF else "power_off"
+    switch, pressed = getattr(FakeMachine, verb), []
+
+    def sticks(machine: FakeMachine) -> None:
+        pressed.append(verb)
+        if len(pressed) != 2 or stays is Power.OFF:
+            switch(machine)
+        if stays is Power.OFF and len(pressed) == 1:
+            machine.power_off()
+
+    monkeypatch.setattr(FakeMachine, verb, sticks)
+    dc = make_dc()
+    with (
+        pytest.raises(HarnessTimeout, match=f"flaps to bite.*rack0-cs0 is {stays}"),
+        injected(dc, PowerFlap(("rack0-cs0",), times=3, within=0.1)),
+    ):
+        raise AssertionError("the body ran")
+    assert dc.dirty() is None
+
+
 @pytest.mark.parametrize("more", [{"times": 1}, {"within": 0.0}])
 def test_power_that_does_not_flap_is_refused(more: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="at least twice"):

@@ -97,7 +97,8 @@ def test_samples_come_every_period_and_writes_take_turns_with_reads(cluster: Etc
     operations = sorted(watch.operations, key=lambda operation: operation.start)
     assert {(a.op, b.op) for a, b in pairwise(operations)} == {("write", "read"), ("read", "write")}
     lasted = operations[-1].start - operations[0].start
-    assert len(operations) * 0.05 == pytest.approx(lasted, rel=0.3)
+    starved = sum(gap.seconds for gap in watch.gaps)
+    assert len(operations) * 0.05 == pytest.approx(lasted, rel=0.3, abs=starved + 0.05)
 
 
 def test_where_guests_are_fast_samples_come_every_10_ms_and_some_over_new_connections(

@@ -119,6 +119,9 @@ class Attempt:
             for cluster in clusters:
                 cluster.wait_serving()
         verdicts = [found for each in served for found in service_verdicts(each, longest=self.expect.service)]
+        for found in verdicts:
+            if (outage := found.figures.get("outage")) is not None:
+                self.told(f"longest outage of the cluster: {outage:.2f} s")
         silent = frozenset(name for fault in played for name in fault.silences(self.dc))
         self.told(f"longest outage between racks and clients: {watch.longest(besides=silent):.2f} s")
         if self.expect.outage is not None:

@@ -37,6 +37,8 @@ class ApiServerUnreachable(Fault):
     reset, and new ones are refused. The process itself goes on, and is there again at once.
     """
 
+    needs = "a Kubernetes of ours with an API server there"
+
     kubernetes: KubernetesCluster = field(repr=False, compare=False)
     server: str
 
@@ -44,6 +46,10 @@ class ApiServerUnreachable(Fault):
     def name(self) -> str:
         """`API server of SERVER unreachable`."""
         return f"API server of {self.server} unreachable"
+
+    def missing(self, dc: DataCenter) -> str | None:
+        """Return that it has no API server."""
+        return None if self.server in self.kubernetes.members else f"{self.server} has no API server"
 
     def inject(self, dc: DataCenter) -> None:
         """Refuse new connections, then reset those there are."""

@@ -29,6 +29,7 @@ class ComponentsStopped(Fault):
     """Components do not run on some servers: they were stopped, and nothing starts them again."""
 
     heal_seconds = RESTART_SECONDS
+    needs = "a Kubernetes of ours with these servers"
 
     kubernetes: KubernetesCluster = field(repr=False, compare=False)
     components: tuple[Component, ...]
@@ -38,6 +39,13 @@ class ComponentsStopped(Fault):
     def name(self) -> str:
         """`COMPONENT, … of SERVER, … stopped`."""
         return f"{', '.join(self.components)} of {', '.join(self.servers)} stopped"
+
+    def missing(self, dc: DataCenter) -> str | None:
+        """Return which is no server of it, or that nothing is to be stopped."""
+        unknown = sorted({*self.servers} - {*dc.servers})
+        if unknown:
+            return f"there is no server {', '.join(unknown)}"
+        return None if self.servers and self.components else "there is nothing to stop"
 
     def inject(self, dc: DataCenter) -> None:
         """Stop them."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from vdc.datacenter.api import DataCenter
 from vdc.datacenter.convergence import sessions_of
 from vdc.faults.base import Fault
-from vdc.faults.sight import neighbours_back, neighbours_lost, reverse, session_back, session_lost
+from vdc.faults.sight import neighbours_back, neighbours_lost, nobody_beside, reverse, session_back, session_lost
 from vdc.model.topology import Session
 from vdc.wait import NotYet
 
@@ -162,19 +162,6 @@ class SessionShut(Fault):
 
     def _session(self, dc: DataCenter) -> Session:
         return next(each for each in sessions_of(dc, self.router) if each.peer_device == self.peer)
-
-
-def nobody_beside(dc: DataCenter, routers: tuple[str, ...]) -> str | None:
-    """Return why nobody could prove what happens to these routers, or None."""
-    for name in routers:
-        if name not in dc.routers:
-            return f"there is no router {name}"
-        if not any(each.peer_device in dc.routers for each in dc.topology.router(name).sessions):
-            return f"no router has a session with {name}"
-    beside = {each.peer_device for name in routers for each in dc.topology.router(name).sessions}
-    if not beside & set(dc.routers) - set(routers):
-        return f"no other router has a session with {', '.join(routers)}"
-    return None
 
 
 def _next_hops(dc: DataCenter, router: str) -> dict[str, frozenset[object]]:

@@ -92,7 +92,9 @@ class LinkDisturbed(Fault):
         return f"{self.device} {self.interface}: {'; '.join(f'{way} {what}' for way, what in ways if what)}"
 
     def missing(self, dc: DataCenter) -> str | None:
-        """Return what the host or the cable lacks."""
+        """Return that there is no such device, or what the host or the cable lacks."""
+        if self.device not in {*dc.routers, *dc.servers, *dc.externals}:
+            return f"there is no router, server or client {self.device}"
         wire = self._wire(dc)
         for what in (self.outgoing, self.incoming):
             if what.mtu >= wire.mtu:

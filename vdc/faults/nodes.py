@@ -16,6 +16,8 @@ from vdc.wait import NotYet
 class Cordoned(Fault):
     """Nodes take no new pods, by the word of an administrator (kubectl cordon)."""
 
+    needs = "a Kubernetes of ours with these nodes"
+
     kubernetes: KubernetesCluster = field(repr=False, compare=False)
     nodes: tuple[str, ...]
 
@@ -23,6 +25,13 @@ class Cordoned(Fault):
     def name(self) -> str:
         """`NODE, … cordoned`."""
         return f"{', '.join(self.nodes)} cordoned"
+
+    def missing(self, dc: DataCenter) -> str | None:
+        """Return which is no node of it, or that there is none to cordon."""
+        unknown = sorted({*self.nodes} - {*self.kubernetes.node_names})
+        if unknown:
+            return f"there is no node {', '.join(unknown)}"
+        return None if self.nodes else "there is no node to cordon"
 
     def inject(self, dc: DataCenter) -> None:
         """Say so."""

@@ -25,6 +25,8 @@ class Isolated(Fault):
     the cluster are meant.
     """
 
+    needs = "a server of a release of ours, which has nftables, and others that it could reach"
+
     server: str
     peers: tuple[str, ...] = ()
 
@@ -32,6 +34,17 @@ class Isolated(Fault):
     def name(self) -> str:
         """`SERVER cut off from …`."""
         return f"{self.server} cut off from {', '.join(self.peers) or 'its peers'}"
+
+    def missing(self, dc: DataCenter) -> str | None:
+        """Return who is not there, or cannot be asked, or that there is nobody to be cut off from."""
+        for name in (self.server, *self.peers):
+            if name not in dc.servers:
+                return f"there is no server {name}"
+            if not dc.topology.server(name).managed:
+                return f"{name} has an image of the user's: nobody can ask it"
+        if not self._others(dc):
+            return f"{self.server} has no peers to be cut off from"
+        return None
 
     def inject(self, dc: DataCenter) -> None:
         """Drop all packets from and to the peers."""
@@ -64,9 +77,12 @@ class Isolated(Fault):
         return f"inet vdc_partition_{self.key}"
 
     def _peers(self, dc: DataCenter) -> tuple[str, ...]:
-        others = self.peers or tuple(each.name for each in dc.topology.members if each.name != self.server)
+        others = self._others(dc)
         assert others, f"{self.server} has no peers to be cut off from"
         return others
+
+    def _others(self, dc: DataCenter) -> tuple[str, ...]:
+        return self.peers or tuple(each.name for each in dc.topology.members if each.name != self.server)
 
     def _blocked(self, dc: DataCenter) -> tuple[Address, ...]:
         servers = [dc.topology.server(peer) for peer in self._peers(dc)]

@@ -12,6 +12,7 @@ from random import Random
 from vdc.datacenter.api import DataCenter, Power, device_of
 from vdc.datacenter.pace import lasting
 from vdc.datacenter.reachability import expect_cut_off, expect_reaches
+from vdc.errors import HarnessTimeout
 from vdc.faults.base import Fault
 from vdc.faults.feeds import Feed, all_devices, fed_by
 from vdc.faults.selectors import rack
@@ -178,7 +179,10 @@ class PowerFlap(_Dark):
         return self.servers
 
     def inject(self, dc: DataCenter) -> None:
-        """Cut the power and give it back; the last time it is only cut."""
+        """Cut the power and give it back; the last time it is only cut.
+
+        Raises HarnessTimeout: it did not go, or did not come, one of these times. Afterwards nobody could tell.
+        """
         began = time.monotonic()
         for number, instant in enumerate(instants(self.times, lasting(dc, self.within), self.seed)):
             wait_until(began + instant)
@@ -187,6 +191,13 @@ class PowerFlap(_Dark):
                     dc.servers[device].power_off()
                 else:
                     dc.servers[device].power_on()
+                self._expect(dc, device, Power.OFF if number % 2 == 0 else Power.ON)
+
+    def _expect(self, dc: DataCenter, device: str, wanted: Power) -> None:
+        try:
+            expect_power(dc, device, wanted)
+        except NotYet as error:
+            raise HarnessTimeout(f"{self.name} to bite", deadline=self.within, last=str(error)) from error
 
 
 def instants(times: int, within: float, seed: int) -> tuple[float, ...]:

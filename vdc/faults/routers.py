@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from vdc.datacenter.api import DataCenter, Power
 from vdc.faults.base import Fault
-from vdc.faults.sight import expect_power, neighbours_back, neighbours_lost
+from vdc.faults.sight import expect_power, neighbours_back, neighbours_lost, nobody_beside
 
 
 @dataclass(frozen=True, slots=True)
 class RoutersOff(Fault):
     """Routers lose their power at once: no process, no carrier for their neighbours."""
+
+    needs = "routers, and others beside them"
 
     routers: tuple[str, ...]
 
@@ -19,6 +21,10 @@ class RoutersOff(Fault):
     def name(self) -> str:
         """`ROUTER, … off`."""
         return f"{', '.join(self.routers)} off"
+
+    def missing(self, dc: DataCenter) -> str | None:
+        """Return that there is no such router, or nobody beside them who would notice."""
+        return nobody_beside(dc, self.routers)
 
     def silences(self, dc: DataCenter) -> tuple[str, ...]:
         """Return them."""

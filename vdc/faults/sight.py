@@ -37,6 +37,19 @@ def neighbours_back(dc: DataCenter, devices: Iterable[str]) -> None:
     _expect(dc, (*telling, *living), established=True)
 
 
+def nobody_beside(dc: DataCenter, routers: tuple[str, ...]) -> str | None:
+    """Return why nobody could prove what happens to these routers, or None."""
+    for name in routers:
+        if name not in dc.routers:
+            return f"there is no router {name}"
+        if not any(each.peer_device in dc.routers for each in dc.topology.router(name).sessions):
+            return f"no router has a session with {name}"
+    beside = {each.peer_device for name in routers for each in dc.topology.router(name).sessions}
+    if not beside & set(dc.routers) - set(routers):
+        return f"no other router has a session with {', '.join(routers)}"
+    return None
+
+
 def session_lost(dc: DataCenter, session: Session) -> None:
     """Return if the device does not have this session Established; raises NotYet otherwise."""
     _expect(dc, (session,), established=False)
