@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -155,7 +157,19 @@ def test_this_host_can_be_looked_at() -> None:
     head, _, rest = OLD.partition("=== mark\n")  # there may be no systemd here, and no sysctl
     look = parse(f"{head}=== mark\n{told.partition('=== mark')[2].lstrip()}")
     assert rest
-    assert any("python" in process.executable for process in look.processes)
+    digests_of: dict[str, set[str]] = {}
+    for process in look.processes:
+        digests_of.setdefault(process.executable, set()).add(process.digest)
+    (ours,) = [found for name, found in digests_of.items() if name == os.path.realpath(sys.executable)]
+    assert ours == {hashlib.sha256(Path(sys.executable).read_bytes()).hexdigest()}
+
+
+def test_of_processes_that_execute_one_file_one_is_read() -> None:
+    told = OLD.replace(
+        "=== digest\naaaa  1/exe\nbbbb  77/exe\n",
+        "=== same\n8:1 1/exe\n8:2 77/exe\n8:1 80/exe\n=== digest\naaaa  1/exe\nbbbb  77/exe\n",
+    ).replace("=== mark\n", "=== mark\n80 /usr/lib/systemd/systemd|\n")
+    assert {each.pid: each.digest for each in parse(told).processes} == {1: "aaaa", 77: "bbbb", 80: "aaaa"}
 
 
 def test_differences_are_told_as_a_diff(golden: Golden) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -29,6 +30,7 @@ from vdc.upgrade.parts import API_SERVER, programs_of
 from vdc.upgrade.path import Traffic, UpgradePath
 from vdc.upgrade.rounds import turns
 from vdc.upgrade.running import nothing_old
+from vdc.upgrade.steady import running
 from vdc.upgrade.trial import QUIET, Upgrades, allowed, expect_release, restarts, upgrader
 from vdc.upgrade.upgrader import Upgrader
 
@@ -46,6 +48,8 @@ _ITSELF: Final = "API server of "
 
 _OF_A_NODE: Final = "DaemonSet"
 """What owns the pods that a node always has: a drain leaves them."""
+
+_AT_ONCE: Final = 4  # nodes
 
 Pods = Mapping[str, str]
 """Namespace, name and uid of a pod, to its node and its restarts."""
@@ -122,9 +126,9 @@ def pods_stay(kubernetes: KubernetesCluster) -> Iterator[None]:
 
     Raises AssertionError.
     """
-    before, held = pods_of(kubernetes), _shims(look_at_nodes(kubernetes))
+    before, held = pods_of(kubernetes), shims(kubernetes)
     yield
-    judge(untouched(before, pods_of(kubernetes)), held_on(held, _shims(look_at_nodes(kubernetes))))
+    judge(untouched(before, pods_of(kubernetes)), held_on(held, shims(kubernetes)))
 
 
 @contextmanager
@@ -219,7 +223,9 @@ def held_on(before: Mapping[str, Collection[int]], after: Mapping[str, Collectio
 
 def look_at_nodes(kubernetes: KubernetesCluster) -> Mapping[str, Look]:
     """Look at every node, the control plane first. Raises CommandError, WaitTimeout, ClusterError."""
-    return {name: look(kubernetes.dc.servers[name]) for name in kubernetes.node_names}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        seen = pool.map(look, (kubernetes.dc.servers[name] for name in kubernetes.node_names))
+        return dict(zip(kubernetes.node_names, seen, strict=True))
 
 
 def nothing_old_but_shims(
@@ -255,8 +261,14 @@ def settled_down(kubernetes: KubernetesCluster) -> Verdict:
     return Verdict(kind=kind, checker="settled_down", message=message, figures={"changes": float(len(found))})
 
 
-def _shims(seen: Mapping[str, Look]) -> Mapping[str, frozenset[int]]:
-    return {name: frozenset(process.pid for process in _of(one.processes, {SHIM})) for name, one in seen.items()}
+def shims(kubernetes: KubernetesCluster) -> Mapping[str, frozenset[int]]:
+    """Return the processes that hold containers on each node. Raises CommandError, WaitTimeout, ClusterError."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        told = pool.map(running, (kubernetes.dc.servers[name] for name in kubernetes.node_names))
+        return {
+            name: frozenset(map(int, programs.get(SHIM, "").split()))
+            for name, programs in zip(kubernetes.node_names, told, strict=True)
+        }
 
 
 def _of(ran: Iterable[Process], programs: Collection[str], *, besides: Iterable[Process] = ()) -> Iterator[Process]:

@@ -24,11 +24,16 @@ echo '=== mark'; cd /proc; for each in [0-9]*; do
   old=$(sed -n 's/.* \\(\\/.*\\.so.*\\) (deleted)$/\\1/p' "$each/maps" 2>/dev/null | sort -u | tr '\\n' ' ')
   echo "$each $exe|$old"
 done
-echo '=== digest'; sha256sum [0-9]*/exe 2>/dev/null
+same=$(stat -Lc '%d:%i %n' [0-9]*/exe 2>/dev/null | sort -n -t ' ' -k 2)
+echo '=== same'; echo "$same"
+echo '=== digest'; sha256sum $(echo "$same" | sort -s -u -k 1,1 | cut -d ' ' -f 2) 2>/dev/null
 echo '=== alive'; for each in [0-9]*; do exe=$(readlink "$each/exe" 2>/dev/null) && echo "$each $exe"; done
 echo '=== end'
 """
-"""What a shell in a server runs. A process that ends meanwhile is in one list and not in the next one."""
+"""What a shell in a server runs. A process that ends meanwhile is in one list and not in the next one.
+
+Of processes that execute one file the first is read, for all of them: under emulation that takes seconds.
+"""
 
 _DELETED: Final = " (deleted)"
 _SECONDS: Final = 120.0
@@ -102,7 +107,7 @@ def parse(text: str) -> Look:
         raise ValueError(f"it told of no {' and no '.join(silent)}")
     if "silent" in sections:
         raise ValueError("nft told of no firewall")
-    processes = tuple(_processes(sections["mark"], sections["digest"], sections.get("alive", ())))
+    processes = tuple(_processes(sections["mark"], _digests(sections), sections.get("alive", ())))
     return Look(things=MappingProxyType(things), processes=processes)
 
 
@@ -189,8 +194,16 @@ def _passing(unit: str) -> bool:
     return unit.endswith((".device", ".scope", ".mount", ".swap", ".slice")) or "@" in unit
 
 
-def _processes(marks: Iterable[str], digests: Iterable[str], alive: Iterable[str]) -> Iterator[Process]:
-    by_pid = {path.split("/")[0]: digest for digest, path in (line.split(maxsplit=1) for line in digests)}
+def _digests(sections: Mapping[str, list[str]]) -> Mapping[str, str]:
+    """Return the digest of what each process executes, by its number: of one file they have one."""
+    read = {path: digest for digest, path in (line.split(maxsplit=1) for line in sections["digest"])}
+    files = {path: file for file, path in (line.split(maxsplit=1) for line in sections.get("same", ()))}
+    of_file = {files[path]: digest for path, digest in read.items() if path in files}
+    found = {**{path: of_file[file] for path, file in files.items() if file in of_file}, **read}
+    return {path.split("/")[0]: digest for path, digest in found.items()}
+
+
+def _processes(marks: Iterable[str], by_pid: Mapping[str, str], alive: Iterable[str]) -> Iterator[Process]:
     lasting = frozenset(alive)
     for line in marks:
         pid, _, rest = line.partition(" ")
