@@ -172,7 +172,7 @@ class Fake:
 
     def ready(self, file: Path) -> Ready:
         three = sum(server.role == "cp" for server in read_topology(file).servers) == 3
-        return Ready(nothing=800.0 if three else 200.0, checkpoint=40.0 if three else 10.0)
+        return Ready(nothing=800.0 if three else 200.0, checkpoint=40.0 if three else 10.0, idle=0.5)
 
     def suite(self, file: Path) -> float:
         return 400.0 if file.name == "k8s.yml" else 250.0
@@ -245,8 +245,24 @@ class Fake:
         ("memory", [(100.0, 400.0, None, 1 / 0.6)]),
         ("lean", [(5.0, 20.0, None, 2.0)]),
         ("dctest", [(8.0, 80.0, 15.0, 8.0)]),
-        ("kubernetes", [(200.0, None, 360.0, None), (10.0, 200.0, 20.0, None), (250.0, None, 300.0, None)]),
-        ("kubernetes-ha", [(800.0, None, 900.0, None), (40.0, 800.0, None, None), (400.0, None, None, None)]),
+        (
+            "kubernetes",
+            [
+                (200.0, None, 360.0, None),
+                (10.0, 200.0, 20.0, None),
+                (50.0, None, None, None),
+                (250.0, None, 300.0, None),
+            ],
+        ),
+        (
+            "kubernetes-ha",
+            [
+                (800.0, None, 900.0, None),
+                (40.0, 800.0, None, None),
+                (50.0, None, None, None),
+                (400.0, None, None, None),
+            ],
+        ),
         ("save", [(4.0, None, 6.0, None), (2.0, None, 6.0, None)]),
         ("fork", [(6.0, None, 10.0, None)]),
         ("restore", [(5.0, 60.0, 10.0, 10.0), (5.0, 150.0, None, 10.0)]),
@@ -427,11 +443,18 @@ def test_kubernetes_is_measured_from_nothing_and_from_a_checkpoint_which_goes(
         place.mkdir(parents=True)
         return SimpleNamespace(name="bench-k8s")
 
-    def wake(_found: Any, name: str, *_: Any, tied: bool) -> None:
+    used = iter((3.0, 3.5))
+    woken = SimpleNamespace(
+        topology=expand(load(TOPOLOGIES / "k8s-small.yml")),
+        servers={"rack0-cp0": SimpleNamespace(cpu_seconds=lambda: next(used))},
+    )
+
+    def wake(_found: Any, name: str, *_: Any, tied: bool) -> SimpleNamespace:
         assert tied
         assert world.there() == [], "what was saved is down before its copy comes up"
         world.leave(name)
         done.append(f"wake {name}")
+        return woken
 
     serving = SimpleNamespace(wait_serving=lambda: done.append("serving"))
     monkeypatch.setattr(images, "ensure", lambda release, *_: done.append(f"image {release}"))
@@ -439,10 +462,12 @@ def test_kubernetes_is_measured_from_nothing_and_from_a_checkpoint_which_goes(
     monkeypatch.setattr(KubernetesDeployer, "attach", lambda _self, _dc: serving)
     monkeypatch.setattr(checkpoint_stores, "save", save)
     monkeypatch.setattr(fork, "fork", wake)
+    monkeypatch.setattr(lab_module, "_IDLE_SECONDS", 0.5)
     with open_lab(world.settings, Steps()) as lab:
         ready = lab.ready(TOPOLOGIES / "k8s-small.yml")
         assert done == ["image kubernetes-1.20", "deploy bench-k8s", "save bench", "wake bench-k8s", "serving"]
         assert 0 < ready.checkpoint < ready.nothing + 5
+        assert 0.1 < ready.idle <= 1.0
         assert (world.there(), place.exists()) == ([], False)
 
 

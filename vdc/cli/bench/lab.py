@@ -48,6 +48,7 @@ _TEST_SECONDS: Final = 1800.0
 _PLAN_SECONDS: Final = 300.0
 _BATCH_SECONDS: Final = 120.0
 _FLOWING_SECONDS: Final = 10.0
+_IDLE_SECONDS: Final = 30.0
 _DURATION: Final = re.compile(r"^\| ([^|]+) \| ([\d.]+) s \|", re.MULTILINE)
 
 
@@ -157,7 +158,8 @@ class Lab:
                 KubernetesDeployer().deploy(dc)
                 nothing = time.monotonic() - start
                 made = checkpoint_stores.save(dc, _TAG)
-            return Ready(nothing=nothing, checkpoint=self._woken(made))
+            checkpoint, idle = self._woken(made)
+            return Ready(nothing=nothing, checkpoint=checkpoint, idle=idle)
         finally:
             self.forget(_NODES)
 
@@ -234,16 +236,27 @@ class Lab:
         finally:
             self._down(dc.name)
 
-    def _woken(self, found: Checkpoint) -> float:
-        """Return the seconds in which a Kubernetes that is down serves again from its checkpoint."""
+    def _woken(self, found: Checkpoint) -> tuple[float, float]:
+        """Return the seconds in which a Kubernetes that is down serves again from its checkpoint, and `_idle` then."""
         start = time.monotonic()
         try:
             dc = fork.fork(found, found.name, self._settings, self._steps, tied=True)
             with self._steps.step("wait until Kubernetes serves"):
                 KubernetesDeployer().attach(dc).wait_serving()
-            return time.monotonic() - start
+            return time.monotonic() - start, self._idle(dc)
         finally:
             self._down(found.name)
+
+    def _idle(self, dc: LiveDataCenter) -> float:
+        """Return what the busiest control plane takes of one core while nobody asks for anything."""
+        kubernetes = dc.topology.kubernetes
+        servers = [dc.servers[name] for name in (kubernetes.control_planes if kubernetes is not None else ())]
+        with self._steps.step("measure an idle control plane"):
+            used, start = [server.cpu_seconds() for server in servers], time.monotonic()
+            for _ in ticks(1.0, duration=_IDLE_SECONDS):
+                pass
+            took = time.monotonic() - start
+            return max(server.cpu_seconds() - before for server, before in zip(servers, used, strict=True)) / took
 
     def _built(self, topology: Topology, name: str, build: Callable[[LiveDataCenter], None]) -> float:
         """Return the seconds that `build` takes."""

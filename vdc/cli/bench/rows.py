@@ -205,6 +205,7 @@ def _ready(
     yield Figure(
         what="the same from a checkpoint, against that", ours=came.checkpoint, against=came.nothing, most=woken
     )
+    yield Figure(what="what an idle control plane takes, of one core", ours=100 * came.idle, unit="%")
     yield Figure(what="its standard suite, with the restore before it", ours=lab.suite(file), most=suite)
 
 
