@@ -14,6 +14,7 @@ from vdc.datacenter.api import DataCenter
 from vdc.faults.selectors import rack_of
 from vdc.observe.idle import Quiet
 from vdc.observe.nodes import etcd_answers, node_differences, proxy_modes, wait_kubelets
+from vdc.observe.ordinary import HIDDEN, hidden_secret
 from vdc.observe.pods import (
     Page,
     ask_steadily,
@@ -25,6 +26,7 @@ from vdc.observe.pods import (
     wait_known,
     wait_racks_answer,
 )
+from vdc.observe.secrecy import ENCRYPTED, SECRETS, WHO, secret_at_rest, wait_written_down
 
 pytestmark = pytest.mark.standard
 
@@ -35,8 +37,6 @@ STEADY = 40
 """Requests. Of a load balancer that loses one in ten, one set of 70 would go unnoticed."""
 
 OK, FORBIDDEN, REFUSED = 200, 403, {401, 403}
-
-SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
 
 
 def test_every_server_is_a_living_node_as_the_topology_says(kubernetes: KubernetesCluster, quiet: Quiet) -> None:
@@ -82,6 +82,22 @@ def test_only_those_get_in_who_may(kubernetes: KubernetesCluster) -> None:
             assert not etcd_answers(kubernetes, server, caller=caller), f"etcd of {server} answers {caller}"
         for name in kubernetes.node_names:
             assert kubernetes.ask_kubelet(name, "/pods", caller=caller).status in REFUSED, f"kubelet of {name}"
+
+
+@pytest.mark.usefixtures("quiet")
+def test_secrets_are_encrypted_at_rest_and_who_asks_for_them_is_written_down(kubernetes: KubernetesCluster) -> None:
+    """In no member of etcd a secret's text is to be read. Every API server writes down who asked for secrets, be they
+    refused, and nothing of what is in them.
+    """
+    name = hidden_secret(kubernetes)
+    for server in kubernetes.members:
+        kept = secret_at_rest(kubernetes, server, name)
+        assert kept.startswith(ENCRYPTED), f"etcd of {server} has a secret that begins with {kept[:30]!r}"
+        assert HIDDEN.encode() not in kept, f"etcd of {server} has the text of a secret"
+        for caller, status in ((Caller.ADMIN, OK), (Caller.POD, FORBIDDEN)):
+            said = wait_written_down(kubernetes, server, caller)
+            expected = {"answered": status, "who": WHO[caller], "status": status, "contents": []}
+            assert said == expected, f"the audit log of {server} says {said} of {caller}"
 
 
 def test_pods_reach_one_another_within_and_across_racks(

@@ -177,6 +177,13 @@ LIES: Mapping[str, Row] = MappingProxyType(
                     Lie.POD_READS_SECRETS: "pods read secrets",
                     Lie.POD_UNKNOWN: "API server of rack0-cp0 does not know pods",
                 },
+                "test_secrets_are_encrypted_at_rest_and_who_asks_for_them_is_written_down": {
+                    Lie.SECRETS_IN_THE_CLEAR: "has a secret that begins with b'k8s",
+                    Lie.AUDIT_SILENT: "its administrator asked for secrets, and was answered 200",
+                    Lie.AUDIT_LEAVES_OUT_REFUSALS: "the account that pods have asked for secrets, and was answered 403",
+                    Lie.AUDIT_TELLS_SECRETS: "'contents': ['responseObject']",
+                    Lie.POD_READS_SECRETS: "'answered': 200",
+                },
                 "test_pods_reach_one_another_within_and_across_racks": {
                     Lie.RACKS_APART: "does not answer",
                     Lie.NODE_DEAD: "does not answer",

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 from vdc.cluster.kubernetes.api import KubernetesCluster, Manifest, Pod
 from vdc.cluster.kubernetes.workloads import NAMESPACE, gated, keeper, secret, service, web, web_everywhere
 from vdc.errors import ClusterError
 from vdc.observe.pods import wait_pods
+
+HIDDEN: Final = "a pod on another node may have it"
+"""The text of the secret that no pod has."""
 
 
 def begin(kubernetes: KubernetesCluster) -> None:
@@ -97,5 +101,5 @@ def _workloads(kubernetes: KubernetesCluster) -> Mapping[str, tuple[Manifest, ..
         ),
         "keeper": keeper("keeper", node=last, slowness=slowness),
         "phoenix": (*gated("phoenix", node=last, slowness=slowness), *service("phoenix", app="phoenix")),
-        "hidden": secret("hidden", text="a pod on another node may have it"),
+        "hidden": secret("hidden", text=HIDDEN),
     }

@@ -1,17 +1,32 @@
-"""What systemctl(1) and kubectl do on the servers of a Kubernetes in memory."""
+"""What systemctl(1), kubectl, etcdctl and other programs do on the servers of a Kubernetes in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableSet, Set
+import base64
+import json
+from collections.abc import Callable, Mapping, MutableSet, Sequence, Set
+from dataclasses import dataclass
 
 from vdc.cluster.kubernetes.api import Component
 from vdc.cluster.pki import Authority
 from vdc.faults.api_server import ALLOW, CUT, REFUSE
 from vdc.observe.nodes import PROXY_MODE
+from vdc.observe.ordinary import HIDDEN
+from vdc.observe.secrecy import ENCRYPTED
 from vdc.shell import Completed
 from vdc.testing.lies import Lie
 from vdc.testing.objects import Objects
 from vdc.testing.world import World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request that an API server has answered."""
+
+    server: str
+    path: str
+    who: str
+    status: int
 
 
 class Guests:
@@ -24,6 +39,7 @@ class Guests:
         stopped: Set[tuple[Component, str]],
         unreachable: MutableSet[str],
         authority: Authority,
+        requests: Sequence[Asked],
     ) -> None:
         self._world = world
         self._lies = world.lies
@@ -31,6 +47,7 @@ class Guests:
         self._stopped = stopped
         self._unreachable = unreachable
         self._authority = authority
+        self._requests = requests
         self._asked = 0
 
     @property
@@ -43,6 +60,8 @@ class Guests:
             "cat": self._cat,
             "nft": self._nft,
             "ss": self._ss,
+            "etcdctl": self._etcdctl,
+            "grep": self._grep,
         }
 
     def _systemctl(self, server: str, argv: tuple[str, ...]) -> Completed:
@@ -97,3 +116,30 @@ class Guests:
         del server
         known = argv == CUT
         return Completed(argv=argv, status=0 if known else 1, stdout="", stderr="" if known else "unknown\n")
+
+    def _etcdctl(self, server: str, argv: tuple[str, ...]) -> Completed:
+        """Get a secret: all that is kept has the same text."""
+        del server
+        clear = Lie.SECRETS_IN_THE_CLEAR in self._lies
+        value = b"k8s\0" + HIDDEN.encode() if clear else ENCRYPTED + b"key1:" + bytes(32)
+        kept = {"kvs": [{"key": argv[-1], "value": base64.b64encode(value).decode()}]}
+        return Completed(argv=argv, status=0, stdout=json.dumps(kept), stderr="")
+
+    def _grep(self, server: str, argv: tuple[str, ...]) -> Completed:
+        """Search the audit log."""
+        found = [each for each in self._requests if each.server == server and argv[2] in each.path]
+        if Lie.AUDIT_SILENT in self._lies:
+            found = []
+        if Lie.AUDIT_LEAVES_OUT_REFUSALS in self._lies:
+            found = [each for each in found if each.status < 300]
+        told = "".join(f"{json.dumps(self._event(each))}\n" for each in found)
+        return Completed(argv=argv, status=0 if found else 1, stdout=told, stderr="")
+
+    def _event(self, asked: Asked) -> Mapping[str, object]:
+        contents = {"responseObject": {"items": [HIDDEN]}} if Lie.AUDIT_TELLS_SECRETS in self._lies else {}
+        return {
+            "requestURI": asked.path,
+            "user": {"username": asked.who},
+            "responseStatus": {"code": asked.status},
+            **contents,
+        }

@@ -23,10 +23,11 @@ from vdc.cluster.pki import Authority
 from vdc.datacenter.api import Machine
 from vdc.errors import ClusterError, InputError, WaitTimeout
 from vdc.faults.components import RUNNING_PODS
+from vdc.observe.secrecy import WHO
 from vdc.testing.cluster import FakeCluster
 from vdc.testing.controllers import Controllers, FakePod
 from vdc.testing.datacenter import FakeDataCenter
-from vdc.testing.guests import Guests
+from vdc.testing.guests import Asked, Guests
 from vdc.testing.lies import Lie
 from vdc.testing.objects import Objects, bare
 from vdc.testing.shell import Shell
@@ -61,6 +62,7 @@ class FakeKubernetes(FakeCluster):
         self._changed: dict[tuple[str, str], str] = {}
         self._unreachable: set[str] = set()
         self._boots: dict[str, str] = {}
+        self._requests: list[Asked] = []
         self._renewals = 0
         self._proxied = 0
         self._since_loss = 0
@@ -72,6 +74,7 @@ class FakeKubernetes(FakeCluster):
             self._stopped,
             self._unreachable,
             Authority.load_or_create(dc.run_directory / "kubernetes" / "kubernetes"),
+            self._requests,
         ).programs
 
     @property
@@ -221,6 +224,13 @@ class FakeKubernetes(FakeCluster):
             asked = alive if via is None else (via,)
         if not set(asked) & set(alive):
             raise ClusterError(f"no API server answers via {via}")
+        answer = self._answered(path, caller)
+        if caller in WHO:
+            server = next(each for each in asked if each in alive)
+            self._requests.append(Asked(server=server, path=path, who=WHO[caller], status=answer.status))
+        return answer
+
+    def _answered(self, path: str, caller: Caller) -> Answer:
         lies = self._world.lies
         match caller:
             case Caller.NOBODY if Lie.ANONYMOUS_AT_API not in lies:
@@ -229,7 +239,7 @@ class FakeKubernetes(FakeCluster):
                 return Answer(status=_UNAUTHORIZED, body="Unauthorized")
             case Caller.POD if Lie.POD_UNKNOWN in lies:
                 return Answer(status=_UNAUTHORIZED, body="Unauthorized")
-            case Caller.POD if path.endswith("secrets") and Lie.POD_READS_SECRETS not in lies:
+            case Caller.POD if path.partition("?")[0].endswith("secrets") and Lie.POD_READS_SECRETS not in lies:
                 return Answer(status=_FORBIDDEN, body="it is forbidden")
         return Answer(status=_OK, body="ok")
 

@@ -9,6 +9,7 @@ import threading
 import warnings
 from base64 import b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha1
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -51,6 +52,8 @@ class Server(ThreadingHTTPServer):
         self.objects: dict[str, Any] = {}
         self.asked: list[str] = []
         self.made_meanwhile: set[str] = set()
+        self.idle = threading.Event()
+        self.idle.set()
 
     @property
     def port(self) -> int:
@@ -68,6 +71,7 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.split("?")[0]
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.asked.append(f"{self.command} {self.path}")
+        self.server.idle.wait(10)
         assert isinstance(self.connection, ssl.SSLSocket)
         if self.connection.getpeercert() is None:
             return self._say(401, {"message": "who are you?"})
@@ -142,11 +146,27 @@ def test_what_is_applied_is_at_the_path_that_the_api_spells(server: Server, api:
     manifest = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "vdc"}}
     api.apply(manifest)
     assert server.objects == {"/apis/apps/v1/namespaces/vdc/deployments/web": manifest}
-    assert server.asked[-1].endswith("?fieldManager=vdc&force=true")
+    assert server.asked[-1].endswith("?fieldManager=vdc&force=true&timeout=5s")
     assert api.path("Deployment") == "/apis/apps/v1/deployments"
     assert api.path("Node", "one") == "/api/v1/nodes/one"
     assert api.path("Pod", "one") == "/api/v1/namespaces/default/pods/one"
     assert server.asked.count("GET /apis/apps/v1") == 1
+
+
+def test_a_change_has_the_time_that_the_server_is_told_and_a_question_has_less(server: Server, tmp_path: Path) -> None:
+    ca, cert, key = (tmp_path / name for name in ("ca.crt", "admin.crt", "admin.key"))
+    api = Api(server.port, ca=ca, cert=cert, key=key, timeout=0.5, patience=9.0)
+    api.exists("Node", "one")
+    server.idle.clear()
+    with pytest.raises(ClusterError, match="timed out"):
+        api.request("GET", "/api/v1/nodes")
+    with ThreadPoolExecutor(1) as pool:
+        begun = pool.submit(api.apply, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one"}})
+        with pytest.raises(TimeoutError):
+            begun.result(timeout=1.0)
+        server.idle.set()
+        assert begun.result(timeout=5.0)["metadata"]["name"] == "one"
+    assert server.asked[-1].endswith("&timeout=9s")
 
 
 def test_what_somebody_made_meanwhile_is_applied_to_all_the_same(server: Server, api: Api) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
-from tests.cluster.kubernetes.live import Bench
+from tests.cluster.kubernetes.live import Bench, Kept, Reached
 from vdc.cluster.deployers import DEPLOYERS, deployed
 from vdc.cluster.kubernetes.api import KubernetesCluster
+from vdc.cluster.kubernetes.client import Api
 from vdc.cluster.kubernetes.deployer import KubernetesDeployer, admin_kubeconfig, api_targets
 from vdc.cluster.kubernetes.record import directory
+from vdc.cluster.kubernetes.spec import Node
 from vdc.cluster.kubernetes.steps import STEPS
 from vdc.errors import ClusterError, HostError, InputError, WaitTimeout
 from vdc.model.topology import Routing
@@ -115,6 +117,29 @@ def test_a_node_that_never_joins_is_named_with_the_step_and_its_journal_and_all_
     assert failed.value.__notes__ == ["what was installed was taken back; --retain keeps it"]
     assert small.told("kubepods.slice") == list(small.lab.servers)
     assert not directory(small.dc).exists()
+
+
+def test_a_control_plane_that_never_joins_is_named_with_its_journal_and_all_is_taken_back(
+    large: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Mute(Kept):
+        def request(self, method: str, path: str, **_: object) -> str:
+            raise ClusterError(f"{method} {path}: connection refused")
+
+    def api(reached: Reached, nodes: Sequence[Node]) -> Api:
+        return Mute() if [node.name for node in nodes] == ["rack2-cp0"] else reached.kept
+
+    monkeypatch.setattr(Reached, "api", api)
+    with pytest.raises(WaitTimeout) as failed:
+        large.deploy()
+    assert str(failed.value) == (
+        "waited 0.0 s for kube-apiserver on rack2-cp0 to be ready, in the step "
+        "“start the API servers, and wait until they are ready”; last: GET /readyz: connection refused\n"
+        "the last lines of kube-apiserver on rack2-cp0:\nkube-apiserver of rack2-cp0 said this last"
+    )
+    assert failed.value.exit_code == 1
+    assert failed.value.__notes__ == ["what was installed was taken back; --retain keeps it"]
+    assert large.told("kubepods.slice") == list(large.lab.servers)
 
 
 def test_what_failed_can_be_kept_to_look_at(small: Bench) -> None:

@@ -17,8 +17,9 @@ from vdc.cluster.kubernetes.members import Members
 from vdc.cluster.kubernetes.outside import ask
 from vdc.cluster.kubernetes.paths import url_host
 from vdc.cluster.kubernetes.pki import Pki
-from vdc.cluster.kubernetes.record import directory
+from vdc.cluster.kubernetes.record import Record, directory
 from vdc.cluster.kubernetes.spec import API_NAME, API_PORT, PROXY_PORT, Node
+from vdc.cluster.kubernetes.timers import timers
 from vdc.cluster.kubernetes.trust import Trust
 from vdc.datacenter.api import DataCenter, Spawner
 from vdc.datacenter.router import LiveClient
@@ -36,6 +37,8 @@ def call_timeout(slowness: float) -> float:
 class Access:
     """Asks a cluster's servers. `netns` is the namespace of the client, None for this process's own.
 
+    `timeout` is of one call, in seconds; for a change an API server has `patience` seconds (`Api`).
+
     One may be used by several threads.
     """
 
@@ -43,6 +46,7 @@ class Access:
     folder: Path
     netns: str | None
     timeout: float
+    patience: float = 60.0
     _forwards: dict[tuple[Target, ...], tuple[Forward, Api]] = field(default_factory=dict)
     # a forward that is made twice is closed under whoever has the first, and so are credentials changed under him
     _making: RLock = field(default_factory=RLock, repr=False)
@@ -54,8 +58,13 @@ class Access:
         Raises HostError: no client reaches it.
         """
         folder = directory(dc)
-        netns = namespace(client_of(dc))
-        return cls(pki=Pki(folder, name=name), folder=folder, netns=netns, timeout=call_timeout(dc.slowness))
+        return cls(
+            pki=Pki(folder, name=name),
+            folder=folder,
+            netns=namespace(client_of(dc)),
+            timeout=call_timeout(dc.slowness),
+            patience=timers(Record.load(dc).pace(dc)).api_request,
+        )
 
     @property
     def trust(self) -> Trust:
@@ -96,7 +105,9 @@ class Access:
         trust = self.trust
         assert trust.cert is not None
         assert trust.key is not None
-        return forward, Api(forward.port, ca=trust.ca, cert=trust.cert, key=trust.key, timeout=self.timeout)
+        return forward, Api(
+            forward.port, ca=trust.ca, cert=trust.cert, key=trust.key, timeout=self.timeout, patience=self.patience
+        )
 
     def ask(self, node: Node, port: int, path: str, *, caller: Caller, planes: Sequence[Node]) -> Answer:
         """Get a path from an API server or a proxy; `planes` have the API servers. Raises ClusterError."""

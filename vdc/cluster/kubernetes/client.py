@@ -29,6 +29,8 @@ _GROUPS: Final = {
 }
 _VERSIONS: Final = {kind: version for version, kinds in _GROUPS.items() for kind in kinds}
 
+_CHANGES: Final = frozenset({"DELETE", "PATCH", "POST", "PUT"})
+
 NOT_FOUND: Final = 404
 CONFLICT: Final = 409
 
@@ -44,12 +46,18 @@ class RefusedError(ClusterError):
 class Api:
     """An API server, or one of several, at a port of loopback. Every call raises ClusterError.
 
-    `timeout` is of one call, in seconds. One may be used by several threads.
+    `timeout` is of one call, in seconds. For a change the server has `patience` seconds, by default as many: it is told
+    so, and answers by then that it is done, or refuses it. Who gave up before it does would not know which.
+
+    One may be used by several threads.
     """
 
-    def __init__(self, port: int, *, ca: Path, cert: Path, key: Path, timeout: float) -> None:
+    def __init__(
+        self, port: int, *, ca: Path, cert: Path, key: Path, timeout: float, patience: float | None = None
+    ) -> None:
         self._port, self._ca, self._cert, self._key = port, ca, cert, key
         self._timeout = timeout
+        self._patience = timeout if patience is None else patience
         self._resources: dict[str, dict[str, tuple[str, bool]]] = {}
 
     def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON, whatever is there
@@ -121,13 +129,18 @@ class Api:
         """Make a call and return what is answered. Raises RefusedError for another status than success."""
         import urllib3
 
-        url = f"https://127.0.0.1:{self._port}{path}" + (f"?{urlencode(query)}" if query else "")
+        changes = method in _CHANGES
+        # without it, an API server ends changes after 34 s, as slow as its host may be
+        told = {**(query or {}), **({"timeout": f"{self._patience:g}s"} if changes else {})}
+        url = f"https://127.0.0.1:{self._port}{path}" + (f"?{urlencode(told)}" if told else "")
+        silence = self._timeout + (self._patience if changes else 0.0)
+        limits = urllib3.Timeout(connect=self._timeout, read=silence)
         client = self._client
         headers = {"Accept": "application/json", "Content-Type": content}
         data = None if body is None else json.dumps(body)
         try:
             said = client.rest_client.pool_manager.request(
-                method, url, body=data, headers=headers, timeout=self._timeout, retries=False
+                method, url, body=data, headers=headers, timeout=limits, retries=False
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ClusterError(f"{method} {path}: {error}") from error
