@@ -462,6 +462,7 @@ def test_kubernetes_is_measured_from_nothing_and_from_a_checkpoint_which_goes(
     monkeypatch.setattr(KubernetesDeployer, "attach", lambda _self, _dc: serving)
     monkeypatch.setattr(checkpoint_stores, "save", save)
     monkeypatch.setattr(fork, "fork", wake)
+    monkeypatch.setattr(lab_module, "_IDLE_SECONDS", 0.1)
     with open_lab(world.settings, Steps()) as lab:
         ready = lab.ready(TOPOLOGIES / "k8s-small.yml")
         assert done == ["image kubernetes-1.20", "deploy bench-k8s", "save bench", "wake bench-k8s", "serving"]
