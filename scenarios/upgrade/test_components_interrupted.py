@@ -16,7 +16,10 @@ PATH = "etcd-3.5"
 def test_an_upgrade_that_is_killed_at_every_boundary_is_resumed(
     dc: DataCenter, cluster: Cluster, probe: Prober, upgrades: Upgrades
 ) -> None:
-    """The upgrader is killed where a step is done and not yet in its journal, and where it is, for each step."""
+    """The upgrader is killed twice at each step: before the step is in its journal, and where it is.
+
+    Before that is in turns where nobody has waited for the step's facts yet, and where they hold.
+    """
     path = upgrades.path(PATH)
     way = upgrader(dc, cluster, path, upgrades).way
     with under_load(dc, cluster, path, probe=probe):

@@ -17,7 +17,10 @@ PATH = "os-debian-13"
 def test_an_upgrader_that_is_killed_at_every_boundary_is_resumed(
     dc: DataCenter, cluster: Cluster, probe: Prober, upgrades: Upgrades
 ) -> None:
-    """It is killed where a step is done and not yet in its journal, and where it is, for each step of each server."""
+    """It is killed twice at each step of each server: before the step is in its journal, and where it is.
+
+    Before that is in turns where nobody has waited for the step's facts yet, and where they hold.
+    """
     path = upgrades.path(PATH)
     reboots = rebooting(*(dc.servers[name] for name in cluster.members))
     with tried(dc, cluster, path, probe=probe, upgrades=upgrades) as going, reboots:

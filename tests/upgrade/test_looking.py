@@ -183,7 +183,7 @@ def test_what_the_allow_list_names_is_no_mistake() -> None:
         Allowed(kind="route", pattern="*", reason="r"),
         Allowed(kind="unit", pattern="bird.service", reason="r"),
     ]
-    found = compared("a")
+    found = stopped()
     assert unexplained(found, allowed) == ()
     assert as_it_should_be(found, allowed, looked=9).kind is Kind.VALID
     assert [each.name for each in unexplained(found, allowed[1:])] == ["net.ipv4.ip_forward"]
@@ -192,11 +192,33 @@ def test_what_the_allow_list_names_is_no_mistake() -> None:
 
 
 def test_what_may_be_unlike_before_may_not_be_unlike_a_fresh_install() -> None:
-    old, new = parse(OLD).things, parse(NEW).things
-    found = differences("a", "fresh → after", old, new, fresh=True)
+    found = stopped(fresh=True)
     everything = [Allowed(kind=kind, pattern="*", reason="r") for kind in ("sysctl", "route", "unit", "firewall")]
     assert unexplained(found, everything) == found != ()
     assert unexplained(found, [Allowed(kind=e.kind, pattern="*", reason="r", fresh=True) for e in everything]) == ()
+
+
+def test_that_a_unit_failed_is_explained_by_nothing() -> None:
+    allowed = [Allowed(kind="unit", pattern="systemd-*", reason="r", fresh=True)]
+    name = "systemd-networkd.service"
+
+    def found(then: str, now: str) -> tuple[Difference, ...]:
+        return differences("a", "before → after", {"unit": {name: then}}, {"unit": {name: now}})
+
+    broke = found("enabled, active", "enabled, failed")
+    assert unexplained(broke, allowed) == broke != ()
+    assert as_it_should_be(broke, allowed, looked=9).kind is Kind.INVALID
+    came = differences("a", "before → after", {"unit": {}}, {"unit": {name: "static, failed"}})
+    assert unexplained(came, allowed) == came != ()
+    assert unexplained(found("enabled, active", "static, inactive"), allowed) == ()
+    assert unexplained(found("enabled, failed", "static, failed"), allowed) == ()
+
+
+def stopped(*, fresh: bool = False) -> tuple[Difference, ...]:
+    """What differs where BIRD was stopped, and did not fail."""
+    new = NEW.replace("failed failed", "inactive dead")
+    assert new != NEW
+    return differences("a", "then → after", parse(OLD).things, parse(new).things, fresh=fresh)
 
 
 def compared(server: str) -> tuple[Difference, ...]:

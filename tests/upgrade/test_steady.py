@@ -9,6 +9,8 @@ import pytest
 from vdc.errors import ClusterError
 from vdc.model.expand import expand
 from vdc.model.load import load
+from vdc.observe.steadiness import no_churn
+from vdc.observe.verdict import Kind
 from vdc.shell import Completed
 from vdc.testing import FakeDataCenter
 from vdc.upgrade.steady import running
@@ -60,6 +62,21 @@ def test_a_service_that_was_started_again_is_another(tmp_path: Path, monkeypatch
     before = told(monkeypatch, tmp_path, TOLD)
     assert told(monkeypatch, tmp_path, TOLD.replace("a1", "a2")) != before
     assert told(monkeypatch, tmp_path, TOLD.replace("NRestarts=0", "NRestarts=1")) != before
+
+
+def test_a_service_that_ends_again_and_again_is_told_between_two_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    between = TOLD.replace(
+        "SubState=running\nInvocationID=a1\nNRestarts=0", "SubState={}\nInvocationID={}\nNRestarts={}"
+    )
+    first, later = (
+        told(monkeypatch, tmp_path, between.format("auto-restart", *each)) for each in (("a4", 3), ("a5", 4))
+    )
+    assert first["etcd.service"] == "start a4, 3 restarts"
+    verdict = no_churn([first, later])
+    assert verdict.kind is Kind.INVALID
+    assert "etcd.service: start a4, 3 restarts → start a5, 4 restarts" in verdict.message
 
 
 @pytest.mark.parametrize("text", ["", TOLD.replace("=== end\n", ""), "=== start\n=== mark\n1 /usr/bin/etcd\n=== end\n"])

@@ -15,6 +15,8 @@ from vdc.upgrade.path import Allowed
 ABSENT: Final = "(none)"
 
 _SHOWN: Final = 40  # lines
+_FAILED: Final = ", failed"
+"""How a unit ends, as `vdc.upgrade.looking` tells it, that systemd has given up (systemctl(1), ACTIVE)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +49,14 @@ def differences(server: str, between: str, then: Things, now: Things, *, fresh: 
 
 
 def unexplained(found: Iterable[Difference], allowed: Sequence[Allowed]) -> tuple[Difference, ...]:
-    """Return the differences that no entry of an allow-list names."""
-    return tuple(each for each in found if not any(_explains(entry, each) for entry in allowed))
+    """Return the differences that no entry of an allow-list names, and units that failed: nothing explains those."""
+    return tuple(each for each in found if _failed(each) or not any(_explains(entry, each) for entry in allowed))
+
+
+def _failed(difference: Difference) -> bool:
+    """Return whether it is that a unit failed which had not: an entry that names a unit says how it may be enabled."""
+    then, now = (state.endswith(_FAILED) for state in (difference.then, difference.now))
+    return difference.kind == "unit" and now and not then
 
 
 def _explains(entry: Allowed, difference: Difference) -> bool:

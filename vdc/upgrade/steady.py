@@ -23,7 +23,8 @@ echo '=== end'
 def running(machine: Machine) -> Mapping[str, str]:
     """Return what runs on a server: each service to its start and its restarts, each program to its processes.
 
-    A service that is started again has another invocation (systemd.exec(5), $INVOCATION_ID), whoever did so. Raises
+    A service that is started again has another invocation (systemd.exec(5), $INVOCATION_ID), whoever did so. One that
+    systemd has restarted is told even while it does not run: between two starts that is what it looks like. Raises
     CommandError, WaitTimeout, ClusterError: it does not tell.
     """
     told = machine.run(["sh", "-s"], stdin=STEADY, timeout=_SECONDS).stdout
@@ -34,7 +35,7 @@ def running(machine: Machine) -> Mapping[str, str]:
     services = {
         each["Id"]: f"start {each['InvocationID']}, {each['NRestarts']} restarts"
         for each in unit_states(units)
-        if each.get("SubState") == "running" and not _passing(each["Id"])
+        if _lasting(each) and not _passing(each["Id"])
     }
     processes: dict[str, list[int]] = {}
     for line in marks.splitlines():
@@ -42,6 +43,11 @@ def running(machine: Machine) -> Mapping[str, str]:
         if executable not in OWN:
             processes.setdefault(executable, []).append(int(pid))
     return {**services, **{name: " ".join(map(str, sorted(pids))) for name, pids in processes.items()}}
+
+
+def _lasting(unit: Mapping[str, str]) -> bool:
+    """Return whether a service runs, or would if it did not end again and again."""
+    return unit.get("SubState") == "running" or unit.get("NRestarts", "0") != "0"
 
 
 def _passing(unit: str) -> bool:
