@@ -289,6 +289,8 @@ LIES: Mapping[str, Row] = MappingProxyType(
             for name, row in {
                 "test_all_nodes_are_drained_and_restarted_in_turn_the_control_plane_last": {
                     **_TURNS,
+                    **_UNDER_FLOWS,
+                    Lie.OBJECTS_CHURN: "all to be settled",
                     Lie.NODE_DEAD: "runs no command",
                     Lie.REBOOT_IGNORED: "boot ID",
                     Lie.VOLUME_LOST: "lost through the volume",
@@ -307,6 +309,8 @@ LIES: Mapping[str, Row] = MappingProxyType(
                 },
                 "test_all_workers_come_back_from_a_loss_of_power": {
                     **_FAULT,
+                    **_UNDER_FLOWS,
+                    Lie.OBJECTS_CHURN: "all to be settled",
                     Lie.NODE_DEAD: "runs no command",
                     Lie.REBOOT_IGNORED: "boot ID",
                     Lie.CAUSE_WRONG: "causes_agree: invalid",
