@@ -178,7 +178,7 @@ def dies_at(deaths: int) -> Moment:
     """Return the moment at which the next upgrader dies, after so many deaths, two at each step.
 
     First where the step is begun and nobody has waited for its facts, or where it is done, and not yet in the journal:
-    in an order by which both come to each step of a node (Thue and Morse). Then where it is in the journal.
+    in an order without a period (Thue and Morse), so that neither stays with a step. Then where it is in the journal.
     """
     step, recorded = divmod(deaths, 2)
     if recorded:
