@@ -26,6 +26,8 @@ from vdc.steps import Steps
 TOPOLOGIES = Path(__file__).parents[2] / "topologies"
 FACTS = {"vdc": "1", "image": "2"}
 BUILT, WOKEN = (cast(LiveDataCenter, name) for name in ("built", "woken"))
+SETTLED: list[LiveDataCenter] = []
+"""Those that stood still and were waited for."""
 
 
 class Store:
@@ -40,6 +42,10 @@ class Store:
         directory.mkdir()
         (directory / "whole").touch()
         return cast(Checkpoint, SimpleNamespace(directory=directory))
+
+    def settle(self, dc: LiveDataCenter) -> None:
+        assert dc is BUILT
+        SETTLED.append(dc)
 
     def discard(self, directory: Path) -> None:
         for path in directory.iterdir():
@@ -73,7 +79,9 @@ def start(tmp_path: Path) -> Start:
 
 
 def test_the_first_one_builds_and_the_others_wake(start: Start) -> None:
+    SETTLED.clear()
     assert [start(), start(), start()] == [BUILT, WOKEN, WOKEN]
+    assert SETTLED == [BUILT]
 
 
 def test_what_is_damaged_or_was_interrupted_is_built_again(start: Start, tmp_path: Path) -> None:

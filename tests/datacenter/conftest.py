@@ -7,7 +7,7 @@ import json
 import mmap
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -68,13 +68,14 @@ def address_of(memory: mmap.mmap) -> int:
 class Guests:
     """Guests that run, whose memory is this process's, and a libvirt that does to them what it is told.
 
-    `refusals` are what it refuses: a verb or a command of QEMU, to a guest.
+    `refusals` are what it refuses: a verb or a command of QEMU, to a guest. `told` are the scripts that guests ran.
     """
 
     states: dict[str, str]
     memories: Mapping[str, mmap.mmap]
     refusals: frozenset[tuple[str, str]] = frozenset()
     stood_still: list[frozenset[str]] = field(default_factory=list)
+    told: dict[str, str] = field(default_factory=dict)
 
     def state(self, name: str) -> str:
         return self.states[name]
@@ -120,8 +121,14 @@ def guests(plan: Plan) -> Guests:
 
 
 @pytest.fixture
-def dc(plan: Plan, settings: Settings, guests: Guests) -> LiveDataCenter:
+def dc(plan: Plan, settings: Settings, guests: Guests, monkeypatch: pytest.MonkeyPatch) -> LiveDataCenter:
     """Running, with disks and secrets."""
+
+    def run_first(server: LiveMachine, script: Callable[[], str]) -> None:
+        assert guests.states[server.name] == "running"
+        guests.told[server.name] = script()
+
+    monkeypatch.setattr(LiveMachine, "run_first", run_first)
     context = plan.context
     made = LiveDataCenter(plan=plan, settings=settings, steps=Steps())
     for name in guests.states:

@@ -92,6 +92,10 @@ def test_all_stand_still_before_the_first_is_written_and_all_go_on(
     assert guests.stood_still == [frozenset(dc.servers)] * len(dc.servers)
     assert set(guests.states.values()) == {"running"}
     assert stored.stood_still >= 0.0
+    assert set(guests.told) == set(dc.servers), "their clocks stood still, and their neighbours have given them up"
+    for name, script in guests.told.items():
+        assert "/bin/date --set=" in script
+        assert all(f"restart {session.name}\n" in script for session in dc.topology.server(name).sessions)
 
 
 def test_memory_in_use_is_what_is_not_zero(stored: Checkpoint, dc: LiveDataCenter) -> None:

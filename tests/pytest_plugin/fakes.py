@@ -154,6 +154,9 @@ class Life:
         (directory / WHOLE).touch()
         return cast(Checkpoint, SimpleNamespace(directory=directory))
 
+    def settle(self, dc: LiveDataCenter) -> None:
+        """It never was away."""
+
     def discard(self, directory: Path) -> None:
         assert not self.instances(None), "a data centre lives on it"  # type: ignore[arg-type]
         self._call("discard")

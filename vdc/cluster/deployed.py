@@ -49,6 +49,9 @@ class Store(Protocol):
     def write(self, dc: LiveDataCenter, directory: Path) -> Checkpoint:
         """Freeze a data centre into a directory that is not there, and let it go on."""
 
+    def settle(self, dc: LiveDataCenter) -> None:
+        """Wait until a data centre that goes on is as it was before it stood still."""
+
     def discard(self, directory: Path) -> None:
         """Remove a checkpoint, whole or damaged."""
 
@@ -89,6 +92,7 @@ def start(
             dc = build()
             with steps.step("save the deployed state"):
                 store.write(dc, directory)
+                store.settle(dc)
         store.prune(directory.parent, KEPT)
     return dc
 

@@ -22,9 +22,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from vdc.datacenter.convergence import wait_converged
 from vdc.datacenter.live import LiveDataCenter, held
 from vdc.datacenter.machine import LiveMachine
 from vdc.datacenter.standing import standing_still
+from vdc.datacenter.waking import tell
 from vdc.errors import BuildError, CommandError, DamagedError, DirtyError, HostError, InputError
 from vdc.host import accelerator, claims, disks, firmware, freezer, preflight, volumes
 from vdc.host.claims import PLAN
@@ -110,7 +112,10 @@ def load(directory: Path) -> Checkpoint | None:
 def write(dc: LiveDataCenter, directory: Path) -> Checkpoint:
     """Freeze a data centre for as long as it takes to copy it into `directory`, and let it go on.
 
+    Its guests have the right time again then, and know that their neighbours have given them up.
+
     Raises:
+        CommandError, WaitTimeout: a guest that goes on does not listen. The checkpoint is whole.
         InputError: not every server runs, or one cannot be frozen.
         HostError: the disk has no room; nothing is left of the checkpoint.
         BuildError: a guest could not be frozen. The data centre goes on in any case.
@@ -125,9 +130,15 @@ def write(dc: LiveDataCenter, directory: Path) -> Checkpoint:
         stood_still = _freeze(dc, part)
         _write_manifest(dc.plan, stood_still, part)
         part.rename(directory)
+        tell(dc.servers.values())
     made = load(directory)
     assert made is not None
     return made
+
+
+def settle(dc: LiveDataCenter) -> None:
+    """Wait until a data centre that was frozen is as it was before that. Raises WaitTimeout."""
+    wait_converged(dc)
 
 
 def expect_freezable(topology: Topology) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +11,12 @@ from uuid import uuid4
 from vdc.datacenter.live import LiveDataCenter
 from vdc.datacenter.machine import LiveMachine
 from vdc.datacenter.templates import NAME, ROOT, Templates
+from vdc.datacenter.waking import fresh_entropy
 from vdc.host import disks, freezer
 from vdc.plan.identity import identity_script
 from vdc.plan.resources.processes import Domain
 
 _WORKERS: Final = 3
-_ENTROPY_BYTES: Final = 64
 
 
 def start(dc: LiveDataCenter, found: Templates) -> None:
@@ -28,11 +27,6 @@ def start(dc: LiveDataCenter, found: Templates) -> None:
     (dc.run_directory / "consoles").mkdir(exist_ok=True)
     with ThreadPoolExecutor(_WORKERS) as pool:
         list(pool.map(lambda name: _start(dc, dc.servers[name], found), found))
-
-
-def fresh_entropy() -> bytes:
-    """Return what a guest that has just woken mixes into its random pool."""
-    return secrets.token_bytes(_ENTROPY_BYTES)
 
 
 def _start(dc: LiveDataCenter, server: LiveMachine, found: Templates) -> None:

@@ -19,15 +19,14 @@ from xml.etree import ElementTree as ET
 
 from vdc.datacenter import ownership
 from vdc.datacenter.checkpoint import KEPT, Checkpoint, verify
-from vdc.datacenter.cloning import fresh_entropy
 from vdc.datacenter.convergence import wait_converged
 from vdc.datacenter.live import LiveDataCenter
 from vdc.datacenter.machine import LiveMachine
+from vdc.datacenter.waking import tell
 from vdc.host import accelerator, disks, engine, firmware, freezer, preflight, volumes
 from vdc.host.engine import Build
 from vdc.host.locks import shared
 from vdc.plan.emulation import Flash
-from vdc.plan.identity import waking_script
 from vdc.plan.plan import Plan, make_plan
 from vdc.plan.resources import Resource
 from vdc.plan.resources.disks import ConfigDisk, DataDisk, IgnitionFile, Nvram, Overlay, SeedDisk, VolumeDisk
@@ -187,12 +186,7 @@ def _wake(dc: LiveDataCenter, checkpoint: Checkpoint) -> None:
         list(pool.map(wake, dc.servers.values()))
         for server in dc.servers.values():
             server.libvirt.resume(server.name)
-        list(pool.map(_tell, (server for server in dc.servers.values() if server.spec.managed)))
-
-
-def _tell(server: LiveMachine) -> None:
-    """Tell a server what time it is, and that its neighbours have forgotten it."""
-    server.run_first(lambda: waking_script(server.spec, now=time.time(), entropy=fresh_entropy()))
+    tell(dc.servers.values())
 
 
 def _take_variables(flash: Flash, checkpoint: Checkpoint) -> None:
