@@ -5,9 +5,8 @@ import pytest
 from vdc.cluster.kubernetes.api import KubernetesCluster
 from vdc.datacenter.api import DataCenter
 from vdc.observe.service import Prober
-from vdc.observe.verdict import judge
-from vdc.upgrade.kubernetes_trial import pods_stay, settled_down, tried_in_place
-from vdc.upgrade.trial import Upgrades, upgrader
+from vdc.upgrade.kubernetes_trial import go_and_again
+from vdc.upgrade.trial import Upgrades
 
 pytestmark = [pytest.mark.upgrade, pytest.mark.nightly, pytest.mark.releases("kubernetes-1.20-vdc1")]
 
@@ -20,9 +19,4 @@ def test_nodes_are_upgraded_without_their_pods_and_again_changes_nothing(
     dc: DataCenter, kubernetes: KubernetesCluster, probe: Prober, upgrades: Upgrades
 ) -> None:
     """A node has no pods that could leave while its kubelet is replaced, and those that belong there come back."""
-    path = upgrades.path(PATH)
-    with tried_in_place(dc, kubernetes, path, probe=probe, upgrades=upgrades) as going:
-        assert set(going.run()) == set(kubernetes.node_names)
-    with pods_stay(kubernetes):
-        assert upgrader(dc, kubernetes, path.again, upgrades).run() == ()
-        judge(settled_down(kubernetes))
+    go_and_again(dc, kubernetes, upgrades.path(PATH), probe=probe, upgrades=upgrades)

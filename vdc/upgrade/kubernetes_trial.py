@@ -83,6 +83,20 @@ def tried_in_place(
     )
 
 
+def go_and_again(
+    dc: DataCenter, kubernetes: KubernetesCluster, path: UpgradePath, *, probe: Prober, upgrades: Upgrades
+) -> None:
+    """Lead all nodes along a path, as `tried_in_place` demands it, and then once more: that must leave all alone.
+
+    Raises AssertionError, WaitTimeout.
+    """
+    with tried_in_place(dc, kubernetes, path, probe=probe, upgrades=upgrades) as going:
+        assert set(going.run()) == set(kubernetes.node_names)
+    with pods_stay(kubernetes):
+        assert upgrader(dc, kubernetes, path.again, upgrades).run() == ()
+        judge(settled_down(kubernetes))
+
+
 @contextmanager
 def users_of(dc: DataCenter, kubernetes: KubernetesCluster, path: UpgradePath, *, probe: Prober) -> Iterator[None]:
     """Demand that every way to a cluster is open but for as long as a path allows, and that nothing written is lost.
