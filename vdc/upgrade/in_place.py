@@ -66,8 +66,9 @@ class InPlace:
     def nodes(self) -> tuple[Node, ...]:
         """All that the cluster runs on, where not only its members matter: workers of a Kubernetes, too."""
         cluster = self._cluster
-        workers = isinstance(cluster, KubernetesCluster) and not self._work.voters
-        names = cluster.node_names if workers and isinstance(cluster, KubernetesCluster) else cluster.members
+        names = cluster.members
+        if isinstance(cluster, KubernetesCluster) and not self._work.voters:
+            names = cluster.node_names
         return tuple(node for node in nodes_of(self._dc.topology) if node.name in names)
 
     def at(self, node: str) -> str:
@@ -191,7 +192,10 @@ class InPlace:
         """Wait until somebody listens on all ports of a part."""
 
         def listens() -> None:
-            silent = machine.run(["sh", "-s"], stdin=listening_script(part.ports)).stdout.split()
+            try:
+                silent = machine.run(["sh", "-s"], stdin=listening_script(part.ports)).stdout.split()
+            except (CommandError, WaitTimeout) as error:
+                raise NotYet(str(error)) from error
             if silent:
                 raise NotYet(f"nobody listens on {', '.join(silent)}")
 
