@@ -161,6 +161,9 @@ def test_the_next_up_clears_what_a_killed_one_left(settings: Settings, vdc: Comm
 def test_status_of_a_half_built_one_says_that_it_is_down(settings: Settings, vdc: Command, gone: list[str]) -> None:
     gone.append("t-half")
     kill_up("t-half", "half of the namespaces are made", settings, vdc)
+    # as the kill leaves the one that was being made, at the worst moment
+    netlink.remove_namespaces(["vdc-t-half.spine0"])
+    (netlink.NETNS_DIR / "vdc-t-half.spine0").touch()
     said = json.loads(vdc("status", "t-half", "--json", status=1).stdout)[0]
     assert said["state"] == "down"
     vdc("down", "t-half")

@@ -84,6 +84,17 @@ def test_a_namespace_that_is_not_there_is_named() -> None:
         netlink.carriers("vdc-ls-t.none")
 
 
+def test_a_namespace_that_is_half_made_is_named() -> None:
+    half = namespaces.NETNS_DIR / "vdc-ls-t.half"
+    half.touch()
+    try:
+        with pytest.raises(BuildError, match=r"namespace:vdc-ls-t\.half: is half made"):
+            netlink.carriers(half.name)
+    finally:
+        namespaces.remove_namespaces([half.name])
+    assert not half.exists()
+
+
 @pytest.mark.usefixtures("pair")
 def test_a_bridge_has_its_taps_with_their_queues() -> None:
     netlink.create_bridges([Bridge(netns=A, name="br", mtu=4000)])

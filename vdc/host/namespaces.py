@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from errno import EINVAL
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -84,7 +85,7 @@ def inside(name: str, action: Callable[[], T]) -> T:
 def inside_each(names: Iterable[str], action: Callable[[str], T]) -> list[T]:
     """Run `action` in one namespace after the other, with its name, all on one thread; return what it returned.
 
-    Raises BuildError: there is no such namespace. What `action` raises ends it.
+    Raises BuildError: there is no such namespace, or it is half made. What `action` raises ends it.
     """
     results: list[T] = []
     failure: list[BaseException] = []
@@ -118,12 +119,17 @@ def sockets(names: Iterable[str]) -> Iterator[Mapping[str, Rtnl]]:
 
 
 def enter(name: str) -> None:
-    """Move this thread into the namespace `name` for good. Raises BuildError: there is none."""
+    """Move this thread into the namespace `name` for good. Raises BuildError: there is none, or it is half made."""
     try:
         # flags=0: the default would silently create a namespace that is not there
         netns.setns(name, flags=0, fork=False)
     except FileNotFoundError as error:
         raise BuildError(f"namespace:{name}", "is not there") from error
+    except OSError as error:
+        # setns(2): a file that is no namespace; ip-netns(8) makes the file first and mounts the namespace onto it then
+        if error.errno != EINVAL:
+            raise
+        raise BuildError(f"namespace:{name}", "is half made: what made it was killed") from error
 
 
 def _settings(namespace: Namespace) -> Mapping[str, str]:
