@@ -58,6 +58,25 @@ _FROM_DARK: Row = MappingProxyType(
 _FAULT: Row = MappingProxyType({Lie.FAULT_WITHOUT_EFFECT: "to bite", Lie.NEVER_HEALS: "not healed"})
 _MEANT: Row = MappingProxyType({Lie.REBOOTED_TWICE: "restarted 2 times", Lie.CAUSE_WRONG: "causes_agree: invalid"})
 _RESTART: Row = MappingProxyType({Lie.REBOOT_IGNORED: "boot ID", Lie.DATA_LOST_BY_RESTART: "expected"})
+_IN_USE: Row = MappingProxyType(
+    {
+        **_UNDER_FLOWS,
+        Lie.OBJECTS_CHURN: "all to be settled",
+        Lie.NODE_DEAD: "runs no command",
+        Lie.REBOOT_IGNORED: "boot ID",
+        Lie.DATA_LOST_BY_RESTART: "expected",
+    }
+)
+"""What a Kubernetes whose nodes restart may not do to its users."""
+_OUTAGES = frozenset({Lie.SLOW_FAILOVER, Lie.ONE_WAY_LOST})
+_ALONE: Row = MappingProxyType(
+    {
+        Lie.CAUSE_WRONG: "causes_agree: invalid",
+        Lie.REBOOTED_TWICE: "restarted 2 times",
+        Lie.OTHERS_RESTART: "restarted, and was not to",
+    }
+)
+"""What restarts together may not do, nor bring about."""
 _UNDER_LOAD: Row = MappingProxyType({**_UNDER_PROBE, Lie.OUTAGE_UNSAMPLED: "longest_outage: unknown"})
 _UPGRADE: Row = MappingProxyType(
     {
@@ -288,11 +307,8 @@ LIES: Mapping[str, Row] = MappingProxyType(
             f"reboot/test_kubernetes_reboots.py::{name}": {Lie.DATA_LOST_BY_RESTART: "expected", **row}
             for name, row in {
                 "test_all_nodes_are_drained_and_restarted_in_turn_the_control_plane_last": {
+                    **_IN_USE,
                     **_TURNS,
-                    **_UNDER_FLOWS,
-                    Lie.OBJECTS_CHURN: "all to be settled",
-                    Lie.NODE_DEAD: "runs no command",
-                    Lie.REBOOT_IGNORED: "boot ID",
                     Lie.VOLUME_LOST: "lost through the volume",
                     Lie.POD_NOT_KILLED: "has not left",
                     Lie.NEVER_HEALS: "no answer",
@@ -305,18 +321,38 @@ LIES: Mapping[str, Row] = MappingProxyType(
                 },
                 "test_a_node_waits_for_the_pods_of_a_protected_namespace": {
                     **_TURNS,
+                    Lie.PROTECTED_UNSEEN: "nobody was held up",
                     Lie.REBOOT_IGNORED: "boot ID",
                 },
-                "test_all_workers_come_back_from_a_loss_of_power": {
-                    **_FAULT,
-                    **_UNDER_FLOWS,
-                    Lie.OBJECTS_CHURN: "all to be settled",
-                    Lie.NODE_DEAD: "runs no command",
-                    Lie.REBOOT_IGNORED: "boot ID",
-                    Lie.CAUSE_WRONG: "causes_agree: invalid",
-                    Lie.REBOOTED_TWICE: "restarted 2 times",
-                },
+                "test_a_node_that_restarts_is_missed_by_nobody_who_does_not_need_it": {**_IN_USE, **_TURNS},
             }.items()
+        },
+        **{
+            f"reboot/test_kubernetes_misfortunes.py::{name}": {**_IN_USE, **_FAULT, **_ALONE}
+            for name in (
+                "test_a_rack_that_loses_its_power_is_missed_by_nobody_in_others",
+                "test_all_workers_come_back_from_a_loss_of_power",
+                "test_pods_serve_on_while_all_control_planes_are_without_power",
+            )
+        },
+        "reboot/test_kubernetes_misfortunes.py::test_all_nodes_start_again_from_dark": {
+            **{lie: said for lie, said in _IN_USE.items() if lie not in _OUTAGES},
+            **_FAULT,
+            Lie.CAUSE_WRONG: "causes_agree: invalid",
+            Lie.REBOOTED_TWICE: "restarted 2 times",
+        },
+        "reboot/test_kubernetes_misfortunes.py::test_power_that_goes_again_and_again_while_a_node_boots_harms_nobody": {
+            **_IN_USE,
+            **_FAULT,
+            Lie.CAUSE_WRONG: "causes_agree: invalid",
+        },
+        "reboot/test_kubernetes_misfortunes.py::test_a_node_that_never_comes_back_stops_the_queue_and_is_replaced": {
+            **_IN_USE,
+            Lie.REBOOTED_TWICE: "restarted 2 times",
+            Lie.REBOOT_IGNORED: "nobody restarted",
+            Lie.OTHERS_RESTART: "restarted, and was not to",
+            Lie.FAULT_WITHOUT_EFFECT: "is still Ready",
+            Lie.VOLUME_LOST: "lost through the volume",
         },
         "reboot/test_rolling.py::test_a_rolling_reboot_goes_unnoticed": {**_UNDER_PROBE, **_RESTART, **_TURNS},
         **{

@@ -29,9 +29,9 @@ from vdc.wait import NotYet, wait_for
 _FIRST_PORT: Final = 20_000
 _BLOCK, _BLOCKS = 40, 200  # ports of a process, and processes that find ports in the same data centre
 _TRIED: Final = 32  # ports for each flow
-STREAMS: Final = 24
-"""As many as a process sends every 10 ms for some 3 % of a core."""
-_PER_CORE: Final = 4  # processes for each core of this host, which take an eighth of it
+STREAMS: Final = 16
+"""As many as a process sends every 10 ms for less than 5 % of a core, also where that sleeps in between."""
+_PER_CORE: Final = 6  # processes for each core of this host, which take a fifth of it
 _SLOWEST: Final = 10 * PERIOD  # where that is too few for all streams, packets go as seldom as this
 _START_SECONDS: Final = 60.0
 

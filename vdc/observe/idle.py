@@ -15,9 +15,11 @@ from vdc.cluster.kubernetes.versions import api_version, minor
 from vdc.datacenter.pace import deadline, lasting
 from vdc.errors import ClusterError
 from vdc.observe.ordinary import settled
+from vdc.observe.verdict import Kind, Verdict, shown
 from vdc.wait import NotYet, ticks, wait_for
 
 _SETTLED_SECONDS = 120.0
+_QUIET_SECONDS = 5.0
 _SHORT = 160
 """Characters of what an object has that are shown as they are."""
 _EVENT = "Event "
@@ -93,6 +95,16 @@ def quiet(kubernetes: KubernetesCluster) -> Quiet:
     return Quiet(
         kubernetes=kubernetes, web=pods[: len(kubernetes.node_names)], pods=pods, before=before, since=time.monotonic()
     )
+
+
+def settled_down(kubernetes: KubernetesCluster) -> Verdict:
+    """Judge whether nothing of a cluster changes any more, for some seconds: objects, pods, units.
+
+    Raises WaitTimeout with what goes on changing.
+    """
+    found = quiet(kubernetes).changes(_QUIET_SECONDS)
+    kind, message = (Kind.INVALID, shown(found)) if found else (Kind.VALID, "nothing changes any more")
+    return Verdict(kind=kind, checker="settled_down", message=message, figures={"changes": float(len(found))})
 
 
 def states(kubernetes: KubernetesCluster) -> Mapping[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from itertools import product
 from math import inf
 from typing import Final
 
@@ -26,26 +27,37 @@ def served(
 ) -> Verdict:
     """Judge whether no way to a cluster was shut for more than `longest` seconds, but where its own node was away.
 
-    A node's ways have `returning` seconds more after it is back. Without its only one of `members` nobody has an API.
+    A node's ways have `returning` seconds more after it is back. While all of `members` are away nobody has an API.
     The address of a pod goes with the boot of its node, so what asks it by that is judged until then: later it is the
     services that tell of the pod. The figures are those of `longest_flow_outage`.
     """
-    alone = next(iter(members)) if len(members) == 1 else None
+    without_api = _all_away(away, members, returning=returning)
 
     def rest(flow: FlowSeen) -> FlowSeen:
-        windows = tuple(_excused(flow, away, alone=alone, returning=returning))
+        windows = tuple(_excused(flow, away, without_api, returning=returning))
         return replace(flow, outages=tuple(piece for each in flow.outages for piece in _outside(each, windows)))
 
     return longest_flow_outage(replace(watch, flows=tuple(map(rest, watch.flows))), budget=longest)
 
 
-def _excused(flow: FlowSeen, away: Iterable[Absence], *, alone: str | None, returning: float) -> Iterator[Window]:
+def _excused(
+    flow: FlowSeen, away: Iterable[Absence], without_api: Iterable[Window], *, returning: float
+) -> Iterator[Window]:
     for absence in away:
-        own = absence.server in flow.ends
-        if own and flow.lane.startswith(_OF_A_POD):
-            yield absence.start, inf
-        elif own or (absence.server == alone and flow.lane.startswith(_OF_THE_API)):
-            yield absence.start, absence.end + returning
+        if absence.server in flow.ends:
+            yield absence.start, inf if flow.lane.startswith(_OF_A_POD) else absence.end + returning
+    if flow.lane.startswith(_OF_THE_API):
+        yield from without_api
+
+
+def _all_away(away: Collection[Absence], members: Iterable[str], *, returning: float) -> tuple[Window, ...]:
+    """Return when all of `members` are away at once."""
+    together: tuple[Window, ...] = ((-inf, inf),)
+    for member in members:
+        own = [(absence.start, absence.end + returning) for absence in away if absence.server == member]
+        both = ((max(a, c), min(b, d)) for (a, b), (c, d) in product(together, own))
+        together = tuple((first, last) for first, last in both if first < last)
+    return together
 
 
 def _outside(outage: FlowOutage, windows: Collection[Window]) -> Iterator[FlowOutage]:

@@ -79,7 +79,8 @@ class FakeCluster:
         self._world.strangers.discard(name)
         self._replaced.add(name)
         self._world.changed()
-        self.wait_serving(members=[name])
+        if name in self.members:
+            self.wait_serving(members=[name])
 
     def _expect_serving(self, via: str | None) -> None:
         serving = self._world.serving(self.members)

@@ -24,6 +24,7 @@ from vdc.datacenter.api import Machine
 from vdc.errors import ClusterError, InputError, WaitTimeout
 from vdc.faults.components import RUNNING_PODS
 from vdc.observe.secrecy import WHO
+from vdc.rolling.holding import PROTECTED
 from vdc.testing.cluster import FakeCluster
 from vdc.testing.controllers import Controllers, FakePod
 from vdc.testing.datacenter import FakeDataCenter
@@ -169,10 +170,13 @@ class FakeKubernetes(FakeCluster):
                 pod.restarts += 1
         if Lie.POD_REPLACED in self._world.lies and self._world.installed.restarted and self._controllers.pods:
             self._controllers.pods[0].uid = "of another"
+        unseen = PROTECTED if Lie.PROTECTED_UNSEEN in self._world.lies and not namespace else None
         return tuple(
             pod.shown()
             for pod in self._controllers.pods
-            if namespace in {"", pod.namespace} and (labels or {}).items() <= pod.labels.items()
+            if namespace in {"", pod.namespace}
+            and pod.namespace != unseen
+            and (labels or {}).items() <= pod.labels.items()
         )
 
     def evict(self, pod: Pod) -> None:
@@ -185,6 +189,13 @@ class FakeKubernetes(FakeCluster):
             if same and pod.uid in {each.uid for each in alike} and len(alike) <= budget["spec"]["minAvailable"]:
                 raise DisruptionError("it would violate the pod's disruption budget")
         self._kill(pod.name)
+        self._reconcile()
+
+    def replace(self, name: str) -> None:
+        """Let another server be the node of that name: no pod outlives the one before."""
+        super().replace(name)
+        for pod in [each for each in self._controllers.pods if each.node == name]:
+            self._kill(pod.name)
         self._reconcile()
 
     def run_in(self, pod: Pod, argv: Sequence[str], *, timeout: float = 30.0) -> str:

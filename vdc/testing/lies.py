@@ -71,6 +71,7 @@ class Lie(StrEnum):
     OBJECTS_CHURN = "a controller writes the same object all the time"
     VOLUME_LOST = "the volume of a new pod is empty"
     POD_NOT_KILLED = "a pod is said to be deleted, and stays"
+    PROTECTED_UNSEEN = "who asks for all pods is not told of those in the protected namespace"
     RACKS_APART = "packets between pods of different racks are lost"
     SERVICE_WITHOUT_ENDPOINTS = "a service has an address, and nobody behind it"
     SERVICE_SKIPS_POD = "a service never sends a request to one of its pods"

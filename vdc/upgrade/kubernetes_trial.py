@@ -16,7 +16,7 @@ from vdc.faults.proofs import keeping_data, wait_whole
 from vdc.observe.checkers import no_write_lost
 from vdc.observe.flow_checkers import longest_flow_outage
 from vdc.observe.flow_watch import FlowSeen, FlowWatch
-from vdc.observe.idle import quiet
+from vdc.observe.idle import settled_down
 from vdc.observe.ordinary import keeper_of_a_volume, settled, web_on_every_node
 from vdc.observe.service import Prober
 from vdc.observe.verdict import Kind, Verdict, judge, shown
@@ -31,7 +31,7 @@ from vdc.upgrade.path import Traffic, UpgradePath
 from vdc.upgrade.rounds import turns
 from vdc.upgrade.running import nothing_old
 from vdc.upgrade.steady import running
-from vdc.upgrade.trial import QUIET, Upgrades, allowed, expect_release, restarts, upgrader
+from vdc.upgrade.trial import Upgrades, allowed, expect_release, restarts, upgrader
 from vdc.upgrade.upgrader import Upgrader
 
 SHIM: Final = "/usr/bin/containerd-shim-runc-v2"
@@ -266,13 +266,6 @@ def changed_in_place(path: UpgradePath, before: Mapping[str, Look], after: Mappi
     ]
     looked = sum(len(things) for one in after.values() for things in one.things.values())
     return as_it_should_be(found, path.allowed, looked=looked)
-
-
-def settled_down(kubernetes: KubernetesCluster) -> Verdict:
-    """Judge whether nothing of the cluster changes any more: objects, pods, units."""
-    found = quiet(kubernetes).changes(QUIET)
-    kind, message = (Kind.INVALID, shown(found)) if found else (Kind.VALID, "nothing changes any more")
-    return Verdict(kind=kind, checker="settled_down", message=message, figures={"changes": float(len(found))})
 
 
 def shims(kubernetes: KubernetesCluster) -> Mapping[str, frozenset[int]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
-from vdc.cluster.api import Cluster
+from vdc.cluster.api import Replaces
 from vdc.cluster.kubernetes.trust import Trust
 from vdc.datacenter.api import DataCenter, Machine
 from vdc.errors import ClusterError
@@ -98,7 +98,7 @@ class DisruptionError(ClusterError):
 
 
 @runtime_checkable
-class KubernetesCluster(Cluster, Protocol):
+class KubernetesCluster(Replaces, Protocol):
     """A deployed Kubernetes. `members` are its control-plane nodes.
 
     Every question goes from a client outside, over the fabric, to an API server that answers.
