@@ -198,6 +198,15 @@ def test_what_may_be_unlike_before_may_not_be_unlike_a_fresh_install() -> None:
     assert unexplained(found, [Allowed(kind=e.kind, pattern="*", reason="r", fresh=True) for e in everything]) == ()
 
 
+def test_what_may_be_unlike_a_fresh_install_alone_may_not_be_unlike_before() -> None:
+    allowed = [
+        Allowed(kind=kind, pattern="*", reason="r", before=False, fresh=True)
+        for kind in ("sysctl", "route", "unit", "firewall")
+    ]
+    assert unexplained(stopped(fresh=True), allowed) == ()
+    assert unexplained(stopped(), allowed) == stopped() != ()
+
+
 def test_that_a_unit_failed_is_explained_by_nothing() -> None:
     allowed = [Allowed(kind="unit", pattern="systemd-*", reason="r", fresh=True)]
     name = "systemd-networkd.service"

@@ -60,7 +60,8 @@ def _failed(difference: Difference) -> bool:
 
 
 def _explains(entry: Allowed, difference: Difference) -> bool:
-    return entry.covers(difference.kind, difference.name) and (entry.fresh or not difference.fresh)
+    than = entry.fresh if difference.fresh else entry.before
+    return than and entry.covers(difference.kind, difference.name)
 
 
 def as_it_should_be(found: Sequence[Difference], allowed: Sequence[Allowed], *, looked: int) -> Verdict:

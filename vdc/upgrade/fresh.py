@@ -1,7 +1,8 @@
 """What servers are like right after a fresh install of a release: what an upgrade must lead to.
 
 It is a data centre of the same topology beside the one that is looked at, booted and deployed from cold, asked once and
-taken down. What its servers told is kept in the cache, by a digest of all that it depends on.
+taken down. On a Kubernetes there are the pods and services that upgrades are tried under. What its servers told is kept
+in the cache, by a digest of all that it depends on.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from typing import Final, Literal
 
 import vdc
 from vdc.cluster.api import Deployer
+from vdc.cluster.kubernetes.api import KubernetesCluster
 from vdc.datacenter import lifecycle
 from vdc.host.locks import exclusive
 from vdc.model.releases import release as find_release
 from vdc.model.topology import Topology
+from vdc.observe import idle, ordinary
 from vdc.plan.images import IMAGES
 from vdc.settings import Settings
 from vdc.steps import Steps
@@ -79,7 +82,9 @@ def _install(
     plan = lifecycle.prepare(topology, name, settings, steps, boot="cold")
     try:
         dc = lifecycle.up(plan, settings, steps, tied=True)
-        deployer().deploy(dc)
+        cluster = deployer().deploy(dc)
+        if isinstance(cluster, KubernetesCluster):
+            idle.quiet(cluster)  # with the pods and services that an upgrade is tried under
         return {server.name: ask(dc.servers[server.name]) for server in topology.members}
     finally:
         if name in lifecycle.instances(settings):
@@ -96,6 +101,8 @@ def _digest(topology: Topology, settings: Settings) -> str:
     sources = sorted(path for part in _INSIDE for path in (Path(vdc.__file__).parent / part).rglob("*.[pj]*"))
     if topology.kubernetes is None:
         sources = [path for path in sources if "kubernetes" not in path.parts]
+    else:
+        sources.append(Path(ordinary.__file__))
     parts = {
         "topology": asdict(topology),
         "image": IMAGES[topology.release].manifest(settings.cache_dir).read_text(encoding="utf-8"),

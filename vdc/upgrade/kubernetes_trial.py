@@ -23,7 +23,6 @@ from vdc.observe.verdict import Kind, Verdict, judge, shown
 from vdc.observe.volume import writing
 from vdc.rolling.holding import wait_back
 from vdc.rolling.witness import witnessing
-from vdc.upgrade.compare import as_it_should_be, differences
 from vdc.upgrade.looking import Look, Process, look
 from vdc.upgrade.mixed import holds
 from vdc.upgrade.parts import API_SERVER, programs_of
@@ -31,7 +30,7 @@ from vdc.upgrade.path import Traffic, UpgradePath
 from vdc.upgrade.rounds import turns
 from vdc.upgrade.running import nothing_old
 from vdc.upgrade.steady import running
-from vdc.upgrade.trial import Upgrades, allowed, expect_release, restarts, upgrader
+from vdc.upgrade.trial import Upgrades, allowed, changed, expect_release, restarts, upgrader
 from vdc.upgrade.upgrader import Upgrader
 
 SHIM: Final = "/usr/bin/containerd-shim-runc-v2"
@@ -69,7 +68,7 @@ def tried_in_place(
     going = upgrader(dc, kubernetes, path, upgrades)
     expect_release(dc, going.way, path, new=False)
     settled(kubernetes)
-    before = look_at_nodes(kubernetes)
+    fresh, before = upgrades.fresh(dc, path.target), look_at_nodes(kubernetes)
     stay = pods_come_back(kubernetes) if path.evicts else pods_stay(kubernetes)
     with witnessing(dc) as witness, stay, users_of(dc, kubernetes, path, probe=probe):
         yield going
@@ -77,7 +76,7 @@ def tried_in_place(
     after = look_at_nodes(kubernetes)
     judge(
         nothing_old_but_shims(dc, path, before, after, upgrades),
-        changed_in_place(path, before, after),
+        changed(path, before, after, fresh),
         settled_down(kubernetes),
         *restarts(witness, going.way, path),
     )
@@ -255,17 +254,6 @@ def nothing_old_but_shims(
         for name, one in after.items()
     }
     return nothing_old(seen, upgrades.executables(dc, path.target, wanted), release=path.target)
-
-
-def changed_in_place(path: UpgradePath, before: Mapping[str, Look], after: Mapping[str, Look]) -> Verdict:
-    """Judge whether all that is another way than before has a reason in the path."""
-    found = [
-        difference
-        for server, now in after.items()
-        for difference in differences(server, "before → after", before[server].things, now.things)
-    ]
-    looked = sum(len(things) for one in after.values() for things in one.things.values())
-    return as_it_should_be(found, path.allowed, looked=looked)
 
 
 def shims(kubernetes: KubernetesCluster) -> Mapping[str, frozenset[int]]:

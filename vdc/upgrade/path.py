@@ -65,12 +65,14 @@ class Variant(StrEnum):
 class Allowed:
     """What may be different afterwards, and why: whatever of this kind has a name like `pattern` (a glob).
 
-    It may be another way than before; `fresh` says that it may be another way than after a fresh install, too.
+    It may be another way than before, unless `before` is False; `fresh` says that it may be another way than after a
+    fresh install.
     """
 
     kind: StateKind
     pattern: str
     reason: str
+    before: bool = True
     fresh: bool = False
 
     def covers(self, kind: str, name: str) -> bool:

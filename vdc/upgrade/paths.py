@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 import vdc
 from vdc.errors import InputError
@@ -67,8 +67,17 @@ class AllowedSpec(_Part):
     """The names of what may be different: `*`, `?` and `[…]` stand for what they do in names of files."""
     reason: Text
     """Why it may be."""
-    fresh: bool = False
-    """It may also be another way than after a fresh install of the new release, not only than before."""
+    before: bool = True
+    """It may be another way than before."""
+    fresh: Annotated[bool, Field(validate_default=True)] = False
+    """It may be another way than after a fresh install of the new release."""
+
+    @field_validator("fresh")
+    @classmethod
+    def _allows_something(cls, fresh: bool, info: ValidationInfo) -> bool:
+        if not fresh and info.data.get("before") is False:
+            raise ValueError("must be true where `before` is false, or nothing is allowed")
+        return fresh
 
 
 class HookSpec(_Part):
@@ -247,7 +256,8 @@ def _path(name: str, row: PathSpec, file: Path, releases: Mapping[str, Release])
         budgets=MappingProxyType(dict(row.budgets)),
         evicts=row.evicts,
         allowed=tuple(
-            Allowed(kind=each.kind, pattern=each.pattern, reason=each.reason, fresh=each.fresh) for each in row.allowed
+            Allowed(kind=each.kind, pattern=each.pattern, reason=each.reason, before=each.before, fresh=each.fresh)
+            for each in row.allowed
         ),
         variants=row.variants,
         hooks=tuple(_hook(component, each, folder) for component, each in row.upgrade.items()),
