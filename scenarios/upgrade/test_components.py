@@ -9,7 +9,17 @@ from vdc.datacenter.api import DataCenter
 from vdc.observe.service import Prober
 from vdc.observe.verdict import judge
 from vdc.upgrade.mixed import holds, scenarios
-from vdc.upgrade.trial import Upgrades, expect_release, marks, tried, unchanged, under_load, upgrader
+from vdc.upgrade.trial import (
+    Upgrades,
+    expect_release,
+    looks,
+    marks,
+    returned,
+    tried,
+    unchanged,
+    under_load,
+    upgrader,
+)
 
 pytestmark = [pytest.mark.upgrade, pytest.mark.nightly, pytest.mark.releases("debian-12-etcd-3.5")]
 
@@ -28,6 +38,7 @@ def test_two_versions_of_etcd_serve_as_one(dc: DataCenter, cluster: Cluster, pro
     path = upgrades.path(PATH)
     going = upgrader(dc, cluster, path, upgrades)
     given = {"dc": dc, "cluster": cluster}
+    before = looks(dc, cluster)
     for number in holds(len(going.way.nodes)):
         with under_load(dc, cluster, path, probe=probe):
             going.run(most=number)
@@ -39,6 +50,7 @@ def test_two_versions_of_etcd_serve_as_one(dc: DataCenter, cluster: Cluster, pro
                 scenario(**{each: given[each] for each in inspect.signature(scenario).parameters})
     going.back()
     expect_release(dc, going.way, path, new=False)
+    judge(returned(path, before, looks(dc, cluster)))
 
 
 @pytest.mark.upgrades(PATH, "plain")

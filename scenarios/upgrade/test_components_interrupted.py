@@ -5,7 +5,7 @@ import pytest
 from vdc.cluster.api import Cluster
 from vdc.datacenter.api import DataCenter
 from vdc.observe.service import Prober
-from vdc.upgrade.trial import Upgrades, die_at_every_boundary, expect_release, under_load, upgrader
+from vdc.upgrade.trial import Upgrades, die_at_every_boundary, proven, under_load, upgrader
 
 pytestmark = [pytest.mark.upgrade, pytest.mark.nightly, pytest.mark.releases("debian-12-etcd-3.5")]
 
@@ -22,7 +22,6 @@ def test_an_upgrade_that_is_killed_at_every_boundary_is_resumed(
     """
     path = upgrades.path(PATH)
     way = upgrader(dc, cluster, path, upgrades).way
-    with under_load(dc, cluster, path, probe=probe):
+    with proven(dc, cluster, path, way, upgrades=upgrades), under_load(dc, cluster, path, probe=probe):
         die_at_every_boundary(dc, cluster, path, way, upgrades)
-    expect_release(dc, way, path, new=True)
     assert not dc.leftovers(), f"left behind: {dc.leftovers()}"

@@ -6,7 +6,7 @@ from vdc.cluster.api import Cluster
 from vdc.datacenter.api import DataCenter
 from vdc.observe.service import Prober
 from vdc.upgrade.bringing import bringing, expect_whole
-from vdc.upgrade.trial import Upgrades, expect_release, under_load, upgrader
+from vdc.upgrade.trial import Upgrades, proven, under_load, upgrader
 
 pytestmark = [pytest.mark.upgrade, pytest.mark.nightly, pytest.mark.releases("debian-12-etcd-3.5")]
 
@@ -21,7 +21,7 @@ def test_an_upgrader_that_is_killed_while_it_brings_files_is_resumed(
     path = upgrades.path(PATH)
     going = upgrader(dc, cluster, path, upgrades)
     names = [node.name for node in going.way.nodes]
-    with under_load(dc, cluster, path, probe=probe):
+    with proven(dc, cluster, path, going.way, upgrades=upgrades), under_load(dc, cluster, path, probe=probe):
         for number, name in enumerate(names, start=1):
             assert upgrades.killed_inside(dc, cluster, path, bringing(dc, name)) == name
             left = [each for each in dc.leftovers() if name in each]
@@ -29,5 +29,4 @@ def test_an_upgrader_that_is_killed_while_it_brings_files_is_resumed(
             expect_whole(dc, path, name, upgrades, of=[path.origin, path.target])
             going.run(most=number)
         assert going.run() == ()
-    expect_release(dc, going.way, path, new=True)
     assert not dc.leftovers(), f"left behind: {dc.leftovers()}"

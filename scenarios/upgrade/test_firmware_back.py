@@ -7,7 +7,17 @@ from vdc.datacenter.api import DataCenter
 from vdc.faults.proofs import rebooting
 from vdc.observe.service import Prober
 from vdc.observe.verdict import judge
-from vdc.upgrade.trial import Upgrades, expect_release, installed, looks, running, settled, under_load, upgrader
+from vdc.upgrade.trial import (
+    Upgrades,
+    expect_release,
+    installed,
+    looks,
+    returned,
+    running,
+    settled,
+    under_load,
+    upgrader,
+)
 
 pytestmark = [pytest.mark.upgrade, pytest.mark.nightly]
 
@@ -22,6 +32,7 @@ def test_all_servers_start_by_the_old_firmware_again(
     path = upgrades.path(PATH)
     machines = [dc.servers[name] for name in cluster.members]
     going = upgrader(dc, cluster, path, upgrades)
+    before = looks(dc, cluster)
     with under_load(dc, cluster, path, probe=probe):
         with rebooting(*machines):
             assert set(going.run()) == set(cluster.members)
@@ -29,4 +40,5 @@ def test_all_servers_start_by_the_old_firmware_again(
         with rebooting(*machines):
             assert set(going.back()) == set(cluster.members)
     expect_release(dc, going.way, path, new=False)
-    judge(running(dc, installed(dc, path), looks(dc, cluster), upgrades), settled(dc, cluster))
+    after = looks(dc, cluster)
+    judge(running(dc, installed(dc, path), after, upgrades), returned(path, before, after), settled(dc, cluster))

@@ -8,11 +8,10 @@ import pytest
 from vdc.cluster.kubernetes.api import KubernetesCluster
 from vdc.datacenter.api import DataCenter
 from vdc.observe.idle import quiet
-from vdc.observe.ordinary import settled
 from vdc.observe.service import Prober
-from vdc.upgrade.kubernetes_trial import hold_and_return, pods_stay, users_of
+from vdc.upgrade.kubernetes_trial import hold_and_return, proven_in_place, users_of
 from vdc.upgrade.mixed import scenarios
-from vdc.upgrade.trial import Upgrades, die_at_every_boundary, expect_release, upgrader
+from vdc.upgrade.trial import Upgrades, die_at_every_boundary, upgrader
 
 pytestmark = [
     pytest.mark.upgrade,
@@ -71,10 +70,9 @@ def interrupted(dc: DataCenter, kubernetes: KubernetesCluster, name: str, probe:
     """Demand that upgraders die at every boundary of a path, and that users and pods notice none of it."""
     path = upgrades.path(name)
     way = upgrader(dc, kubernetes, path, upgrades).way
-    settled(kubernetes)
-    with pods_stay(kubernetes), users_of(dc, kubernetes, path, probe=probe):
+    whole = proven_in_place(dc, kubernetes, path, way, upgrades=upgrades)
+    with whole, users_of(dc, kubernetes, path, probe=probe):
         die_at_every_boundary(dc, kubernetes, path, way, upgrades)
-    expect_release(dc, way, path, new=True)
     assert not dc.leftovers(), f"left behind: {dc.leftovers()}"
 
 

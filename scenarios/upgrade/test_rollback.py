@@ -12,6 +12,7 @@ from vdc.upgrade.trial import (
     expect_no_return,
     expect_release,
     looks,
+    returned,
     running,
     settled,
     tried,
@@ -29,13 +30,15 @@ def test_one_server_goes_back_midway(dc: DataCenter, cluster: Cluster, probe: Pr
     """The first server that was upgraded has the old release again, with its data, and nobody notices."""
     path = upgrades.path(PATH)
     going = upgrader(dc, cluster, path, upgrades)
+    before = looks(dc, cluster)
     with under_load(dc, cluster, path, probe=probe):
         (first,) = going.run(most=1)
         assert going.way.at(first) == path.target
         with rebooting(dc.servers[first]):
             assert going.back([first]) == (first,)
     expect_release(dc, going.way, path, new=False)
-    judge(running(dc, path.origin, looks(dc, cluster), upgrades), settled(dc, cluster))
+    after = looks(dc, cluster)
+    judge(running(dc, path.origin, after, upgrades), returned(path, before, after), settled(dc, cluster))
 
 
 @pytest.mark.upgrades(PATH, "rollback-all")
@@ -49,13 +52,14 @@ def test_all_go_back_before_the_last_was_upgraded_and_none_afterwards(
     assert isinstance(cluster, TellsVersion)
     path = upgrades.path(PATH)
     going = upgrader(dc, cluster, path, upgrades)
-    old = cluster.cluster_version()
+    old, before = cluster.cluster_version(), looks(dc, cluster)
     with under_load(dc, cluster, path, probe=probe):
         new = going.run(most=len(cluster.members) - 1)
         assert set(going.back()) == set(new) != set()
     expect_release(dc, going.way, path, new=False)
     assert cluster.cluster_version() == old, f"the data are of {cluster.cluster_version()}, not {old}"
-    judge(running(dc, path.origin, looks(dc, cluster), upgrades))
+    after = looks(dc, cluster)
+    judge(running(dc, path.origin, after, upgrades), returned(path, before, after))
     with tried(dc, cluster, path, probe=probe, upgrades=upgrades) as going:
         going.run()
     expect_no_return(going)

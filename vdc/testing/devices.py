@@ -307,6 +307,7 @@ class FakeMachine(FakeSpeaker):
         self._world.smashed.discard(self.name)
         self._world.journals.act(self.name, f"reimage {release}")
         self._world.releases[self.name] = release
+        self._world.reimaged.add(self.name)
 
     def flash(self, release: str) -> None:
         """Have other firmware; raises CommandError if the server runs."""

@@ -145,9 +145,15 @@ class Installed:
             versions,
             stale=VERSIONS[self._world.topology.release] if last and Lie.OLD_PROGRAM_RUNS in self._world.lies else None,
             replaced=self._replaced(server),
-            drifted=last and bool(changed) and Lie.SETTING_DRIFTS in self._world.lies,
+            drifted=(last and bool(changed) and Lie.SETTING_DRIFTS in self._world.lies)
+            or (self._has_gone_back(server) and Lie.SETTING_STAYS in self._world.lies),
             pid=self._looks if Lie.UNITS_RESTART in self._world.lies else self._world.boots[server],
         )
+
+    def _has_gone_back(self, server: str) -> bool:
+        old = self._world.topology.release
+        files = (release for (name, _), release in self._files.items() if name == server)
+        return old in files or (server in self._world.reimaged and self._world.releases[server] == old)
 
     @property
     def _control_planes(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ class Lie(StrEnum):
     SERVICE_NOT_RESTARTED = "a service is said to be restarted, and goes on with the program that it had"
     FAILURE_UNTOLD = "files that could not be copied are said to be in place"
     FILES_TORN = "files that could not be copied are in place, cut off"
+    SETTING_STAYS = "a server that went back to its old release has a setting of the new one"
     SETTING_DRIFTS = "an upgraded server has a setting that neither release has"
     FIRMWARE_CLAIMED = "the hypervisor executes other firmware, and the guest says that it has the one before"
     FIRMWARE_RETURNS = "at its second start after it was flashed a server starts by the firmware that it had before"

@@ -61,6 +61,7 @@ class World:
         self.wires: dict[tuple[str, str], dict[str, tuple[Disturbance, Disturbance]]] = {}
         self.disks: dict[tuple[str, str], dict[str, Ailment]] = {}
         self.boots = {server.name: 1 for server in topology.servers}
+        self.reimaged: set[str] = set()
         self.releases = {server.name: topology.release for server in topology.servers}
         self.data: dict[str, str] = {}
         self.strangers: set[str] = set()

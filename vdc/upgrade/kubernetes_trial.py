@@ -30,8 +30,9 @@ from vdc.upgrade.path import Traffic, UpgradePath
 from vdc.upgrade.rounds import turns
 from vdc.upgrade.running import nothing_old
 from vdc.upgrade.steady import running
-from vdc.upgrade.trial import Upgrades, allowed, changed, expect_release, restarts, upgrader
+from vdc.upgrade.trial import Upgrades, allowed, changed, expect_release, restarts, returned, upgrader
 from vdc.upgrade.upgrader import Upgrader
+from vdc.upgrade.way import Way
 
 SHIM: Final = "/usr/bin/containerd-shim-runc-v2"
 """What holds the containers of a pod, by the containerd that began it, until the pod ends: containers would not outlive
@@ -66,19 +67,32 @@ def tried_in_place(
     Raises AssertionError with what all checkers say; WaitTimeout: it is not whole afterwards.
     """
     going = upgrader(dc, kubernetes, path, upgrades)
-    expect_release(dc, going.way, path, new=False)
+    whole = proven_in_place(dc, kubernetes, path, going.way, upgrades=upgrades)
+    with whole, witnessing(dc) as witness, users_of(dc, kubernetes, path, probe=probe):
+        yield going
+    judge(*restarts(witness, going.way, path))
+
+
+@contextmanager
+def proven_in_place(
+    dc: DataCenter, kubernetes: KubernetesCluster, path: UpgradePath, way: Way, *, upgrades: Upgrades
+) -> Iterator[None]:
+    """Demand that the body leads all nodes from the old release to the new one, by all that can be seen of them, and
+    does to pods what the path says.
+
+    Raises AssertionError with what all checkers say.
+    """
+    expect_release(dc, way, path, new=False)
     settled(kubernetes)
     fresh, before = upgrades.fresh(dc, path.target), look_at_nodes(kubernetes)
-    stay = pods_come_back(kubernetes) if path.evicts else pods_stay(kubernetes)
-    with witnessing(dc) as witness, stay, users_of(dc, kubernetes, path, probe=probe):
-        yield going
-    expect_release(dc, going.way, path, new=True)
+    with pods_come_back(kubernetes) if path.evicts else pods_stay(kubernetes):
+        yield
+    expect_release(dc, way, path, new=True)
     after = look_at_nodes(kubernetes)
     judge(
         nothing_old_but_shims(dc, path, before, after, upgrades),
         changed(path, before, after, fresh),
         settled_down(kubernetes),
-        *restarts(witness, going.way, path),
     )
 
 
@@ -174,6 +188,7 @@ def hold_and_return(
     going = upgrader(dc, kubernetes, path, upgrades)
     everybody = turns(going.way)
     settled(kubernetes)
+    before = look_at_nodes(kubernetes)
     with pods_stay(kubernetes):
         for number in holds(len(everybody)):
             with users_of(dc, kubernetes, path, probe=probe):
@@ -188,6 +203,7 @@ def hold_and_return(
             assert going.back([one]) == (one,)
             going.back()
     expect_release(dc, going.way, path, new=False)
+    judge(returned(path, before, look_at_nodes(kubernetes)))
 
 
 def pods_of(kubernetes: KubernetesCluster, *, owner: str = "") -> Pods:

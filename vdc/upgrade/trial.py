@@ -50,6 +50,7 @@ RESTARTING: Final = frozenset({Method.REIMAGE, Method.FIRMWARE})
 _AT_ONCE: Final = 4  # servers
 _BEFORE: Final = "before → after"
 _FRESH: Final = "a fresh install → after"
+_RETURNED: Final = "before → back"
 
 
 class Releases(Protocol):
@@ -294,8 +295,22 @@ def changed(
         for server, now in after.items()
         for difference in differences(server, between, then[server].things, now.things, fresh=then is fresh)
     ]
-    looked = sum(len(things) for one in after.values() for things in one.things.values())
-    return as_it_should_be(found, path.allowed, looked=looked)
+    return as_it_should_be(found, path.allowed, looked=_number(after))
+
+
+def returned(path: UpgradePath, before: Mapping[str, Look], after: Mapping[str, Look]) -> Verdict:
+    """Judge whether all that is another way than before nodes went, and went back, has a reason in the path."""
+    found = [
+        difference
+        for server, now in after.items()
+        for difference in differences(server, _RETURNED, before[server].things, now.things)
+    ]
+    return as_it_should_be(found, path.allowed, looked=_number(after))
+
+
+def _number(seen: Mapping[str, Look]) -> int:
+    """Return how many things were looked at."""
+    return sum(len(things) for one in seen.values() for things in one.things.values())
 
 
 def settled(dc: DataCenter, cluster: Cluster, first: Mapping[str, str] | None = None) -> Verdict:
