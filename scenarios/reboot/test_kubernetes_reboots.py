@@ -5,16 +5,15 @@ import pytest
 from vdc.cluster.kubernetes.api import KubernetesCluster
 from vdc.datacenter.api import DataCenter
 from vdc.datacenter.pace import budget
-from vdc.faults.proofs import keeping_data, wait_whole
 from vdc.observe.checkers import judge
 from vdc.observe.service import Prober
 from vdc.rolling.drain import KubernetesDrain
 from vdc.rolling.history import waited
-from vdc.rolling.holding import PROTECTED, held_by_budget, held_by_namespace
-from vdc.rolling.lives import in_use, judge_life
+from vdc.rolling.holding import PROTECTED, Hold, held_by_budget, held_by_namespace
+from vdc.rolling.lives import Life, in_use, judge_life
 from vdc.rolling.queue import Order
 from vdc.rolling.reboots import How, roll
-from vdc.rolling.witness import judge_restarts, witnessing
+from vdc.rolling.witness import judge_restarts
 
 pytestmark = [pytest.mark.reboot, pytest.mark.nightly]
 
@@ -54,22 +53,29 @@ def test_all_nodes_are_drained_and_restarted_in_turn_the_control_plane_last(
     judge_life(life, longest=budget(dc, NODE_LOST), returning=budget(dc, RETURNING))
 
 
-def test_a_node_waits_until_a_disruption_budget_lets_its_pods_go(dc: DataCenter, kubernetes: KubernetesCluster) -> None:
+def test_a_node_waits_until_a_disruption_budget_lets_its_pods_go(
+    dc: DataCenter, kubernetes: KubernetesCluster, probe: Prober
+) -> None:
     """As long as the budget allows no eviction the node stays, and is asked again; then it restarts, once."""
-    node = kubernetes.node_names[-1]
-    with keeping_data(kubernetes), witnessing(dc) as witness, held_by_budget(kubernetes, node) as hold:
-        drain = KubernetesDrain(kubernetes=kubernetes, seconds=HELD_AFTER)
+    node, drain = kubernetes.node_names[-1], KubernetesDrain(kubernetes=kubernetes, seconds=HELD_AFTER)
+    with in_use(dc, kubernetes, probe) as life, held_by_budget(kubernetes, node) as hold:
         roll(dc, kubernetes, servers=[node], drain=drain, held=hold.lift)
-        wait_whole(dc, kubernetes)
-    judge(waited(witness.events, witness.away, until=hold.lifted, because=hold.because))
-    judge_restarts(witness, servers=[node], most=1)
+    judge_held(life, hold, node)
 
 
-def test_a_node_waits_for_the_pods_of_a_protected_namespace(dc: DataCenter, kubernetes: KubernetesCluster) -> None:
+def test_a_node_waits_for_the_pods_of_a_protected_namespace(
+    dc: DataCenter, kubernetes: KubernetesCluster, probe: Prober
+) -> None:
     """Nobody evicts them: the node stays until they have gone by themselves; then it restarts, once."""
     node, drain = kubernetes.node_names[-1], KubernetesDrain(kubernetes=kubernetes, protected=frozenset({PROTECTED}))
-    with keeping_data(kubernetes), witnessing(dc) as witness, held_by_namespace(kubernetes, node) as hold:
+    with in_use(dc, kubernetes, probe) as life, held_by_namespace(kubernetes, node) as hold:
         roll(dc, kubernetes, servers=[node], drain=drain, held=hold.lift)
-        wait_whole(dc, kubernetes)
+    judge_held(life, hold, node)
+
+
+def judge_held(life: Life, hold: Hold, node: str) -> None:
+    """Demand that a node was held up until that was lifted, and then restarted once, as its users expect it."""
+    dc, witness = life.kubernetes.dc, life.witness
     judge(waited(witness.events, witness.away, until=hold.lifted, because=hold.because))
     judge_restarts(witness, servers=[node], most=1)
+    judge_life(life, longest=budget(dc, NODE_LOST), returning=budget(dc, RETURNING))

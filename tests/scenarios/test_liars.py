@@ -160,6 +160,22 @@ _OPERATOR: Row = MappingProxyType(
 )
 """What an operator that says it was upgraded may not be."""
 
+_KUBERNETES_REBOOTS: Mapping[str, Row] = MappingProxyType(
+    {
+        "test_a_node_that_restarts_is_missed_by_nobody_who_does_not_need_it": {},
+        "test_all_nodes_are_drained_and_restarted_in_turn_the_control_plane_last": {
+            Lie.VOLUME_LOST: "lost through the volume",
+            Lie.POD_NOT_KILLED: "has not left",
+            Lie.NEVER_HEALS: "no answer",
+        },
+        "test_a_node_waits_until_a_disruption_budget_lets_its_pods_go": {
+            Lie.BUDGET_IGNORED: "nobody was held up",
+            Lie.POD_NOT_KILLED: "has not left",
+        },
+        "test_a_node_waits_for_the_pods_of_a_protected_namespace": {Lie.PROTECTED_UNSEEN: "nobody was held up"},
+    }
+)
+
 LIES: Mapping[str, Row] = MappingProxyType(
     {
         "standard/test_fabric.py::test_every_bgp_and_bfd_session_is_up_and_every_route_is_in_its_kernel": {
@@ -312,28 +328,8 @@ LIES: Mapping[str, Row] = MappingProxyType(
             Lie.FAULT_WITHOUT_EFFECT: "still leads",
         },
         **{
-            f"reboot/test_kubernetes_reboots.py::{name}": {Lie.DATA_LOST_BY_RESTART: "expected", **row}
-            for name, row in {
-                "test_all_nodes_are_drained_and_restarted_in_turn_the_control_plane_last": {
-                    **_IN_USE,
-                    **_TURNS,
-                    Lie.VOLUME_LOST: "lost through the volume",
-                    Lie.POD_NOT_KILLED: "has not left",
-                    Lie.NEVER_HEALS: "no answer",
-                },
-                "test_a_node_waits_until_a_disruption_budget_lets_its_pods_go": {
-                    **_TURNS,
-                    Lie.REBOOT_IGNORED: "boot ID",
-                    Lie.BUDGET_IGNORED: "nobody was held up",
-                    Lie.POD_NOT_KILLED: "has not left",
-                },
-                "test_a_node_waits_for_the_pods_of_a_protected_namespace": {
-                    **_TURNS,
-                    Lie.PROTECTED_UNSEEN: "nobody was held up",
-                    Lie.REBOOT_IGNORED: "boot ID",
-                },
-                "test_a_node_that_restarts_is_missed_by_nobody_who_does_not_need_it": {**_IN_USE, **_TURNS},
-            }.items()
+            f"reboot/test_kubernetes_reboots.py::{name}": {**_IN_USE, **_TURNS, **row}
+            for name, row in _KUBERNETES_REBOOTS.items()
         },
         **{
             f"reboot/test_kubernetes_misfortunes.py::{name}": {**_IN_USE, **_FAULT, **_ALONE}
