@@ -7,9 +7,13 @@ from contextlib import contextmanager
 from typing import Final
 
 from vdc.cluster.api import Replaces
+from vdc.cluster.kubernetes.api import KubernetesCluster
 from vdc.datacenter.api import DataCenter, Machine
+from vdc.datacenter.pace import deadline
 from vdc.errors import VdcError
+from vdc.wait import NotYet, wait_for
 
+_MISSED_SECONDS: Final = 120.0  # a node is missed when it has told nothing for 40 s, where nothing is slow
 _SMASHED: Final = 64
 """MiB at the beginning of a root disk: its superblock, its group descriptors, its first inodes."""
 
@@ -30,6 +34,17 @@ def without_root(dc: DataCenter, cluster: Replaces, server: str) -> Iterator[Non
     except BaseException:
         _replace_unless_there(dc, cluster, server, before)
         raise
+
+
+def wait_missed(kubernetes: KubernetesCluster, node: str) -> None:
+    """Wait until the API says that a node is not Ready. Raises WaitTimeout, ClusterError: it does not answer."""
+
+    def missed() -> None:
+        if any(each.ready for each in kubernetes.nodes() if each.name == node):
+            raise NotYet(f"{node} is still Ready")
+
+    limit = deadline(kubernetes.dc, _MISSED_SECONDS)
+    wait_for(missed, what=f"the API to miss {node}", timeout=limit, interval=1.0)
 
 
 def smash_root(machine: Machine) -> None:
