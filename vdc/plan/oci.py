@@ -46,7 +46,10 @@ class ContainerImage:
     command: tuple[str, ...]
 
 
-PAUSE: Final = ContainerImage(name="vdc.local/pause:1", links=(), command=("/bin/busybox", "sleep", "2147483647"))
+# a node that shuts down asks it to end as well, and would wait 90 s for one that does not listen
+_PAUSE: Final = "trap 'exit 0' TERM INT; /bin/busybox sleep 2147483647 & wait"
+
+PAUSE: Final = ContainerImage(name="vdc.local/pause:1", links=(), command=("/bin/busybox", "sh", "-c", _PAUSE))
 WEB: Final = ContainerImage(name="vdc.local/web:1", links=APPLETS, command=("/bin/sh", "-c", _SERVE))
 
 CONTAINER_IMAGES: Final[Mapping[str, ContainerImage]] = MappingProxyType({"pause": PAUSE, "web": WEB})
