@@ -7,7 +7,8 @@ import pytest
 
 from vdc.model.release import Release
 from vdc.model.releases import catalogue, release
-from vdc.plan.images import IMAGES, Image, image_of
+from vdc.plan.images import IMAGES, Image, image_of, recipe
+from vdc.plan.oci import CONTAINER_IMAGES
 
 LEAN = [image for image in IMAGES.values() if not image.stock]
 EVERY = pytest.mark.parametrize("image", IMAGES.values(), ids=lambda image: image.name)
@@ -107,3 +108,10 @@ def test_a_release_with_kubernetes_has_room_and_lets_the_cluster_bring_its_units
     assert kubernetes.size > 2 * plain.size
     assert "etcd.service" in plain.masked
     assert {"etcd.service", "containerd.service", "haproxy.service"}.isdisjoint(kubernetes.masked)
+
+
+@EVERY
+def test_an_image_is_known_by_the_containers_that_it_brings(image: Image) -> None:
+    brings = image.release is not None and image.release.kubernetes is not None
+    wanted = {name: (each.name, each.links, each.command) for name, each in CONTAINER_IMAGES.items()}
+    assert recipe(image).get("containers") == (wanted if brings else None)

@@ -18,6 +18,7 @@ from typing import Final
 from vdc.model.release import Component, Os, Release
 from vdc.model.releases import STOCK, catalogue, names
 from vdc.plan.image_files import STOCK_FILES, UNCONFINED, image_files
+from vdc.plan.oci import CONTAINER_IMAGES
 
 RECIPE_VERSION = 4
 """Raise when `vdc.host.images` builds something else from the same recipe."""
@@ -138,11 +139,19 @@ class Image:
 @cache
 def _digest(image: Image) -> str:
     """Asked for by every server, and the same for all."""
+    return hashlib.sha256(json.dumps(recipe(image), sort_keys=True).encode()).hexdigest()
+
+
+def recipe(image: Image) -> dict[str, object]:
+    """Return everything here that goes into an image."""
     outside = ("boot_seconds", "cmdline", "release")
-    recipe = {field.name: getattr(image, field.name) for field in fields(image) if field.name not in outside}
+    own = {field.name: getattr(image, field.name) for field in fields(image) if field.name not in outside}
     components = [_identity(each) for each in image.release.components] if image.release is not None else []
-    whole = recipe | {"components": components, "recipe": RECIPE_VERSION}
-    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+    whole = own | {"components": components, "recipe": RECIPE_VERSION}
+    if image.release is None or image.release.kubernetes is None:
+        return whole
+    containers = {name: (each.name, each.links, each.command) for name, each in CONTAINER_IMAGES.items()}
+    return whole | {"containers": containers}
 
 
 def _identity(component: Component) -> tuple[object, ...]:
