@@ -8,12 +8,13 @@ from typing import Final
 
 from vdc.cluster.api import Replaces
 from vdc.cluster.kubernetes.api import KubernetesCluster
+from vdc.cluster.kubernetes.timers import timers
 from vdc.datacenter.api import DataCenter, Machine
 from vdc.datacenter.pace import deadline
 from vdc.errors import VdcError
 from vdc.wait import NotYet, wait_for
 
-_MISSED_SECONDS: Final = 120.0  # a node is missed when it has told nothing for 40 s, where nothing is slow
+_TOLD_SECONDS: Final = 30.0  # that an API takes to tell what it knows
 _SMASHED: Final = 64
 """MiB at the beginning of a root disk: its superblock, its group descriptors, its first inodes."""
 
@@ -43,7 +44,8 @@ def wait_missed(kubernetes: KubernetesCluster, node: str) -> None:
         if any(each.ready for each in kubernetes.nodes() if each.name == node):
             raise NotYet(f"{node} is still Ready")
 
-    limit = deadline(kubernetes.dc, _MISSED_SECONDS)
+    timing = timers(kubernetes.pace)
+    limit = timing.node_grace + timing.node_monitor + deadline(kubernetes.dc, _TOLD_SECONDS)
     wait_for(missed, what=f"the API to miss {node}", timeout=limit, interval=1.0)
 
 
