@@ -69,7 +69,7 @@ def test_each_command_to_look_with_can_be_pasted_as_its_line_is(
     monkeypatch.setenv("SUDO_USER", "somebody")
     monkeypatch.setenv("VDC_STATE_DIR", "/srv/two words")
     dc = FakeDataCenter(expand(load(SMALL)), tmp_path)
-    lines = [shlex.split(line) for line in _told(dc, begin(tmp_path, "hold", 60.0, why="it", goes=True))]
+    lines = [shlex.split(line) for line in _told(dc, begin(tmp_path, "hold", 60.0, why="it", goes=False))]
     commands = [line[2:] for line in lines if line[0] == "sudo"]
     assert all(line[1] == "VDC_STATE_DIR=/srv/two words" for line in lines if line[0] == "sudo")
     assert {Path(command[0]).is_absolute() for command in commands} == {True}
@@ -90,7 +90,7 @@ def test_who_is_root_without_sudo_needs_none(tmp_path: Path, monkeypatch: pytest
     monkeypatch.delenv("VDC_STATE_DIR", raising=False)
     monkeypatch.setattr("os.geteuid", lambda: 0)
     dc = FakeDataCenter(expand(load(SMALL)), tmp_path)
-    told = list(_told(dc, begin(tmp_path, "hold", 60.0, why="it", goes=True)))
+    told = list(_told(dc, begin(tmp_path, "hold", 60.0, why="it", goes=False)))
     assert any(line.strip().startswith("/") and line.endswith("vdc status small") for line in told)
     assert not any("sudo" in line for line in told)
 
