@@ -25,7 +25,7 @@ from vdc.observe.steadiness import no_churn
 from vdc.observe.verdict import Verdict, judge
 from vdc.rolling.history import nobody_away
 from vdc.rolling.witness import Witness, restart_verdicts, witnessing
-from vdc.upgrade.compare import as_it_should_be, differences
+from vdc.upgrade.compare import Difference, as_it_should_be, differences
 from vdc.upgrade.journal import FILE, Begun, Journal
 from vdc.upgrade.looking import Look, look
 from vdc.upgrade.parts import programs_of
@@ -289,23 +289,20 @@ def changed(
     path: UpgradePath, before: Mapping[str, Look], after: Mapping[str, Look], fresh: Mapping[str, Look]
 ) -> Verdict:
     """Judge whether all that is another way than before, or than after a fresh install, has a reason in the path."""
-    found = [
-        difference
-        for between, then in ((_BEFORE, before), (_FRESH, fresh))
-        for server, now in after.items()
-        for difference in differences(server, between, then[server].things, now.things, fresh=then is fresh)
-    ]
+    found = (*_differ(_BEFORE, before, after), *_differ(_FRESH, fresh, after, fresh=True))
     return as_it_should_be(found, path.allowed, looked=_number(after))
 
 
 def returned(path: UpgradePath, before: Mapping[str, Look], after: Mapping[str, Look]) -> Verdict:
     """Judge whether all that is another way than before nodes went, and went back, has a reason in the path."""
-    found = [
-        difference
-        for server, now in after.items()
-        for difference in differences(server, _RETURNED, before[server].things, now.things)
-    ]
-    return as_it_should_be(found, path.allowed, looked=_number(after))
+    return as_it_should_be(tuple(_differ(_RETURNED, before, after)), path.allowed, looked=_number(after))
+
+
+def _differ(
+    between: str, then: Mapping[str, Look], after: Mapping[str, Look], *, fresh: bool = False
+) -> Iterator[Difference]:
+    for server, now in after.items():
+        yield from differences(server, between, then[server].things, now.things, fresh=fresh)
 
 
 def _number(seen: Mapping[str, Look]) -> int:
