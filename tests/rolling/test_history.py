@@ -66,6 +66,13 @@ def test_boots_of_before_do_not_count() -> None:
     assert absences([power(10, "a", "reboot")], {"a": TWO}, since={"a": "2"}, now=99.0) == ()
 
 
+def test_what_was_done_to_a_young_boot_is_known_also_if_the_next_one_has_a_slower_clock() -> None:
+    events = [power(10, "a", "reboot"), machine(13, "a", "reboot")]
+    boots = [boot("1", 10.4, 12, End.RESTART), boot("2", 20)]
+    (found,) = absences(events, {"a": boots}, since={"a": "1"}, now=99.0)
+    assert causes_agree([found]).kind is Kind.VALID
+
+
 def test_what_befell_others_does_not_count() -> None:
     events = [power(10, "b", "off"), machine(11, "b", "stopped", "destroyed")]
     (found,) = absences(events, {"a": TWO}, since={"a": "1"}, now=99.0)

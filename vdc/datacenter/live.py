@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -33,6 +33,8 @@ from vdc.steps import Steps
 
 UP, DIRTY, HISTORY = "up.json", "dirty", "history.jsonl"
 """Files of a run directory besides the plan: how long it took to be up, why it must not be trusted, what happened."""
+
+_LOCK = ".lock"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -215,7 +217,7 @@ def held(run_directory: Path) -> Iterator[None]:
     Raises:
         DirtyError: another process holds it.
     """
-    path = run_directory.with_name(f".{run_directory.name}.lock")
+    path = run_directory.with_name(f".{run_directory.name}{_LOCK}")
     handle = _open_lock(path)
     try:
         yield
@@ -225,17 +227,25 @@ def held(run_directory: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def sweep_locks(folder: Path) -> None:
+    """Remove the locks of a folder's run directories that nobody holds: one was killed that had just taken it down."""
+    for path in folder.glob(f".*{_LOCK}"):
+        with suppress(DirtyError), held(path.with_name(path.name.removeprefix(".").removesuffix(_LOCK))):
+            pass
+
+
 def _open_lock(path: Path) -> int:
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.exists() and os.fstat(handle).st_ino == path.stat().st_ino:
-                return handle
+            with suppress(FileNotFoundError):  # whoever held it before has removed it
+                if os.path.samestat(os.fstat(handle), path.stat()):
+                    return handle
             os.close(handle)
         except BlockingIOError as error:
             os.close(handle)
             raise DirtyError(
-                f"{path.name[1:-5]} is being built or taken down by another process",
+                f"{path.name.removeprefix('.').removesuffix(_LOCK)} is being built or taken down by another process",
                 hint="wait until it is done, or end that process",
             ) from error

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vdc.datacenter.api import DataCenter
-from vdc.datacenter.live import UP, LiveDataCenter, boot_id, held, is_up, process_identity
+from vdc.datacenter.live import UP, LiveDataCenter, boot_id, held, is_up, process_identity, sweep_locks
 from vdc.datacenter.stay import dismiss_keepers, stays
 from vdc.errors import DirtyError, InputError
 from vdc.host import claims, cpu, images, ledger, nat, netlink, processes, volumes
@@ -106,6 +106,7 @@ def gc(settings: Settings, steps: Steps) -> tuple[str, ...]:
                 with steps.step(f"remove what is left of {name}"):
                     _remove(name, directory)
                 cleaned.append(name)
+    sweep_locks(settings.state_dir)
     return tuple(cleaned)
 
 

@@ -69,7 +69,7 @@ def absences(
     """Return when servers were away since their boots `since`, by what all witnesses say, in the order they went.
 
     One is back when the queue says so; where nobody does, when its next boot has begun, at the earliest. One that knows
-    nothing of its boot of then has another root disk since.
+    nothing of its boot of then has another root disk since. No event is older than the moment `since` was asked for.
     """
     told = sorted(events, key=lambda event: event.time)
     found = (each for name, own in boots.items() for each in _of_server(told, name, own, since[name], now))
@@ -81,7 +81,8 @@ def _of_server(events: Sequence[Event], name: str, boots: Sequence[Boot], since:
     then = Boot(id=since, begun=-math.inf, ended=None, end=End.FORGOTTEN)
     later = boots[known.index(since) :] if since in known else (then, *boots)
     for old, new in pairwise(later):
-        own = [each for each in events if old.begun < each.time and _server(each) == name]
+        # each boot has a clock of its own, up to a second off: by that the first one may seem younger than the events
+        own = [each for each in events if (old.id == since or old.begun < each.time) and _server(each) == name]
         powers = (each for each in own if each.kind == "power" and each.time <= new.begun)
         actions = [each for each in powers if _action(each) in LEAVING]
         start = actions[0].time if actions else old.ended or new.begun
