@@ -86,13 +86,14 @@ class _Writer:
     def connect(self, stream: Stream, stop: Event) -> None:
         """Let each pod that has the volume connect to a client, until `stop`: once each, for it goes on by itself."""
         begun: set[tuple[str, int]] = set()
+        place = stream.place
         while not stop.is_set():
             if not stream.connected.is_set():
                 with suppress(ClusterError, WaitTimeout):
                     pod = self._pod()
                     if (pod.uid, pod.restarts) not in begun:
                         self._last, self._known = pod, False
-                        argv = ["sh", "-c", CONNECT, "sh", *stream.place, self.path, WRITE]
+                        argv = ["sh", "-c", CONNECT, "sh", *place, self.path, WRITE]
                         self._kubernetes.run_in(pod, argv, timeout=_TIMEOUT)
                         begun.add((pod.uid, pod.restarts))
             stop.wait(_LOOK)
