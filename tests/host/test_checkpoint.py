@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from vdc.datacenter.machine import LiveMachine
 from vdc.datacenter.reachability import expect_cut_off, expect_reaches
 from vdc.faults.proofs import rebooting
 from vdc.host import claims, images, netlink, processes
+from vdc.plan.identity import WOKEN
 from vdc.settings import Settings
 from vdc.steps import Steps
 from vdc.upgrade.journal import FILE, Begun, Direction, Journal
@@ -37,6 +39,7 @@ ONE = Path(__file__).with_name("one.yml")
 NAME, SERVER = "t-ck", "rack0-cs0"
 RESTORES = 20
 BEGUN = Begun(path="a-path", origin="old", target="new")
+RESTED = "/run/rested"
 KEPT, LATE = ("/data/kept", "/root/kept"), ("/data/late", "/root/late")
 """Files on the data disk and on the root disk, from before and after the checkpoint."""
 
@@ -75,6 +78,8 @@ def one(settings: Settings, vdc: Command) -> Iterator[Checkpoint]:
     cluster.write("before", "kept")
     for path in KEPT:
         write_file(server, path)
+    server.run(["mkdir", "-p", WOKEN])
+    server.run(["sh", "-c", f"echo 'echo $1 > {RESTED}' > {WOKEN}/test"])
     journal = Journal(settings.state_dir / NAME / FILE)
     journal.open(BEGUN)
     journal.record(SERVER, Direction.FORWARD, "drain")
@@ -103,7 +108,9 @@ def test_a_restore_has_what_was_written_before_and_not_what_came_after(
     one: Checkpoint, settings: Settings, vdc: Command
 ) -> None:
     assert one.name == NAME
+    rested = time.time() - datetime.fromisoformat(one.taken).timestamp()
     vdc("checkpoint", "restore", NAME, "one")
+    took = time.time() - datetime.fromisoformat(one.taken).timestamp() - rested
     cluster = etcd(NAME, settings)
     assert cluster.read("before") == "kept"
     assert cluster.read("after") is None
@@ -115,6 +122,8 @@ def test_a_restore_has_what_was_written_before_and_not_what_came_after(
         assert server.run(["cat", path]).stdout == f"{path}\n"
     for path in LATE:
         assert server.run(["test", "-e", path], check=False).status == 1
+    told = int(server.run(["cat", RESTED]).stdout)
+    assert rested - 2.0 <= told <= rested + one.stood_still + took + 2.0
     assert Journal(settings.state_dir / NAME / FILE).done(SERVER, Direction.FORWARD) == {"drain"}
     assert differences(attached(NAME, settings)) == ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 from vdc.model.topology import Server
@@ -21,12 +22,16 @@ blockdev --flushbufs /dev/vdc
 """What a template runs last."""
 
 
+WOKEN: Final = "/etc/vdc/woken.d"
+"""Shell scripts in it are run in a guest that goes on, with the seconds that it has not lived through."""
+
+
 def waking_script(server: Server, *, now: float, entropy: bytes) -> str:
     """Return the shell script of a server that goes on from a checkpoint; its identity is what it was.
 
     `now` is in seconds since the epoch, `entropy` is mixed into the kernel's random pool.
     """
-    return render("waking.sh.j2", server=server, now=f"{now:.3f}", entropy=entropy.hex())
+    return render("waking.sh.j2", server=server, now=f"{now:.3f}", entropy=entropy.hex(), woken=WOKEN)
 
 
 def identity_script(server: Server, context: PlanContext, *, now: float, boot_id: UUID, entropy: bytes) -> str:
@@ -38,6 +43,7 @@ def identity_script(server: Server, context: PlanContext, *, now: float, boot_id
     return render(
         "identity.sh.j2",
         server=server,
+        woken=WOKEN,
         uuid=context.uuid(server.name),
         now=f"{now:.3f}",
         boot_id=boot_id,

@@ -148,5 +148,6 @@ def test_a_user_of_a_file_is_a_file() -> None:
         "/etc/containerd/certs.d/docker.io/hosts.toml",
         "/etc/kubernetes/etcd/initial.env",
         "/etc/kubernetes/resolv.conf",
+        "/etc/vdc/woken.d/kube-controller-manager",
         "/etc/sysctl.d/95-kubernetes.conf",
     }

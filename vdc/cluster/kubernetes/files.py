@@ -42,11 +42,18 @@ from vdc.cluster.kubernetes.paths import (
 from vdc.cluster.kubernetes.pki import NodeCredentials
 from vdc.cluster.kubernetes.spec import ClusterSpec, Node
 from vdc.cluster.kubernetes.units import unit_files, units
+from vdc.plan.identity import WOKEN
 
 SYSCTLS: Final = "/etc/sysctl.d/95-kubernetes.conf"
 _API_PROXY_PEM: Final = f"{PKI}/api-proxy.pem"
 _CONTAINERD: Final = "/etc/containerd/config.toml"
 _CNI: Final = f"{CNI_CONFIG}/10-pods.conflist"
+
+_AFTER_A_REST: Final = f"""\
+# Each controller asks for a new token before the one it has, good for an hour, expires: by a clock (clock_gettime(2):
+# CLOCK_MONOTONIC) that stands still with its guest. After a longer rest the API server refuses what it shows.
+[ "$1" -lt 600 ] || systemctl --no-block try-restart {Component.CONTROLLER_MANAGER}.service
+"""
 
 _WITH_KUBECONFIG: Final = ("kubelet", "kube-proxy", "agent", "controller-manager", "scheduler")
 
@@ -177,6 +184,7 @@ def _control_files(cluster: ClusterSpec, credentials: NodeCredentials, *, joinin
         f"{CONFIG}/audit-policy.json": audit_policy(),
         f"{CONFIG}/encryption.json": encryption_config(credentials.encryption_keys),
         f"{CONFIG}/scheduler.json": scheduler_config(cluster),
+        f"{WOKEN}/{Component.CONTROLLER_MANAGER}": _AFTER_A_REST,
     }
 
 
