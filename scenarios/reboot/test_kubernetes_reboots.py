@@ -18,12 +18,6 @@ from vdc.rolling.witness import judge_restarts
 pytestmark = [pytest.mark.reboot, pytest.mark.nightly]
 
 
-HELD_AFTER = 60.0
-"""Seconds. So long pods may take to leave before their node is in use again: longer than those that may leave take.
-
-In an emulated guest that is 20 to 25 s; with less each try would call back those that were about to go, for ever.
-"""
-
 NODE_LOST = 20.0
 """Seconds. Routers miss a server after BFD towards guests (5 s); the rest is for proxies that turn to another API
 server, and for clients that wait for what was sent to the lost one."""
@@ -60,7 +54,7 @@ def test_a_node_waits_until_a_disruption_budget_lets_its_pods_go(
     dc: DataCenter, kubernetes: KubernetesCluster, probe: Prober
 ) -> None:
     """As long as the budget allows no eviction the node stays, and is asked again; then it restarts, once."""
-    node, drain = kubernetes.node_names[-1], KubernetesDrain(kubernetes=kubernetes, seconds=HELD_AFTER)
+    node, drain = kubernetes.node_names[-1], KubernetesDrain(kubernetes=kubernetes)
     with in_use(dc, kubernetes, probe) as life, held_by_budget(kubernetes, node) as hold:
         roll(dc, kubernetes, servers=[node], drain=drain, held=hold.lift)
     judge_held(life, hold, node)
