@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -45,12 +46,14 @@ class Hooks:
         """
         dc, key = self.session.dc, (item.nodeid, self.attempt)
         if dc is not None and key not in self._gathered:
-            name = _file_name(item.nodeid) + (f"-attempt{self.attempt}" if self.attempt > 1 else "")
-            folder = self.session.run_directory / "artifacts" / name
-            bundle = collect(dc, folder, self._facts(item))
+            bundle = collect(dc, self._folder(item), self._facts(item))
             self._gathered[key] = str(bundle)
             item.user_properties.append((BUNDLE, str(bundle.path.relative_to(self.session.run_directory))))
         return self._gathered.get(key, "")
+
+    def _folder(self, item: pytest.Item) -> Path:
+        name = _file_name(item.nodeid) + (f"-attempt{self.attempt}" if self.attempt > 1 else "")
+        return self.session.run_directory / "artifacts" / name
 
     def _facts(self, item: pytest.Item) -> dict[str, str]:
         return {
@@ -88,6 +91,7 @@ class Hooks:
             self.session.spoil()
         if report.failed:
             report.sections.append(("vdc artifacts", self.gather(item)))
+            (self._folder(item) / "failure.txt").write_text(report.longreprtext, encoding="utf-8")
             report.user_properties = list(item.user_properties)
         if dc.dirty() and not self.session.culprit:
             self.session.culprit = item.nodeid

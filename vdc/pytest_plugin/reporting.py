@@ -36,6 +36,7 @@ RERUN = "rerun"
 _WIDTH = 80
 _CUT_OFF = "cut off"
 _MESSAGE_CHARACTERS = 4000
+_TOLD_LINES, _TOLD_CHARACTERS = 8, 400  # of a failure, while others still run; pytest tells all of it at the end
 
 
 class Report:
@@ -68,11 +69,13 @@ class Report:
             self._failed.add(report.nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note the outcome of a scenario; tell the outages that it measured as soon as it ends."""
+        """Note the outcome of a scenario; tell why it failed and the outages that it measured as soon as it ends."""
         if str(report.outcome) == RERUN:
             return
         if report.failed:
             self._failed.add(report.nodeid)
+            for line in message_of(report).splitlines()[:_TOLD_LINES]:
+                tell(self._config, f"  {line[:_TOLD_CHARACTERS]}")
         self._note(report)
         outages = outages_of(report)
         if report.when == "call" and outages:
