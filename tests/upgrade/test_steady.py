@@ -58,6 +58,11 @@ def test_services_and_programs_are_told_and_what_comes_and_goes_is_not(
     }
 
 
+def test_a_process_whose_file_was_replaced_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replaced = TOLD.replace("12 /usr/bin/etcd", "12 /usr/bin/etcd (deleted)")
+    assert told(monkeypatch, tmp_path, replaced) == told(monkeypatch, tmp_path, TOLD)
+
+
 def test_a_service_that_was_started_again_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = told(monkeypatch, tmp_path, TOLD)
     assert told(monkeypatch, tmp_path, TOLD.replace("a1", "a2")) != before

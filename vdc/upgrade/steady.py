@@ -12,6 +12,9 @@ from vdc.upgrade.looking import OWN, SCRIPT
 
 _SECONDS: Final = 120.0
 
+_REPLACED: Final = " (deleted)"
+"""What the kernel adds to the path of a program whose file was replaced or removed (proc(5), /proc/PID/exe)."""
+
 STEADY: Final = f"""\
 {SCRIPT.splitlines()[0]}
 echo '=== start'; systemctl show -p Id,SubState,InvocationID,NRestarts '*.service'
@@ -23,9 +26,10 @@ echo '=== end'
 def running(machine: Machine) -> Mapping[str, str]:
     """Return what runs on a server: each service to its start and its restarts, each program to its processes.
 
-    A service that is started again has another invocation (systemd.exec(5), $INVOCATION_ID), whoever did so. One that
-    systemd has restarted is told even while it does not run: between two starts that is what it looks like. Raises
-    CommandError, WaitTimeout, ClusterError: it does not tell.
+    A program whose file was replaced under a process is that program all the same. A service that is started again has
+    another invocation (systemd.exec(5), $INVOCATION_ID), whoever did so. One that systemd has restarted is told even
+    while it does not run: between two starts that is what it looks like. Raises CommandError, WaitTimeout,
+    ClusterError: it does not tell.
     """
     told = machine.run(["sh", "-s"], stdin=STEADY, timeout=_SECONDS).stdout
     units, _, rest = told.partition("=== start\n")[2].partition("=== mark\n")
@@ -39,7 +43,7 @@ def running(machine: Machine) -> Mapping[str, str]:
     }
     processes: dict[str, list[int]] = {}
     for line in marks.splitlines():
-        pid, _, executable = line.partition("|")[0].partition(" ")
+        pid, _, executable = line.partition("|")[0].removesuffix(_REPLACED).partition(" ")
         if executable not in OWN:
             processes.setdefault(executable, []).append(int(pid))
     return {**services, **{name: " ".join(map(str, sorted(pids))) for name, pids in processes.items()}}
