@@ -1,14 +1,12 @@
 """A component of the servers is upgraded in place: new files and a restart, no reboot, and nobody notices."""
 
-import inspect
-
 import pytest
 
 from vdc.cluster.api import Cluster
 from vdc.datacenter.api import DataCenter
 from vdc.observe.service import Prober
 from vdc.observe.verdict import judge
-from vdc.upgrade.mixed import holds, scenarios
+from vdc.upgrade.mixed import holds, play
 from vdc.upgrade.trial import (
     Upgrades,
     expect_release,
@@ -37,7 +35,6 @@ def test_two_versions_of_etcd_serve_as_one(dc: DataCenter, cluster: Cluster, pro
     """After the first member, half of them and all but one, scenarios of an ordinary day pass; then all go back."""
     path = upgrades.path(PATH)
     going = upgrader(dc, cluster, path, upgrades)
-    given = {"dc": dc, "cluster": cluster}
     before = looks(dc, cluster)
     for number in holds(len(going.way.nodes)):
         with under_load(dc, cluster, path, probe=probe):
@@ -45,9 +42,8 @@ def test_two_versions_of_etcd_serve_as_one(dc: DataCenter, cluster: Cluster, pro
         new = {node.name for node in going.way.nodes if going.way.at(node.name) == path.target}
         assert len(new) == number, f"held after {number}, and {len(new)} have {path.target}"
         assert len({member.version for member in cluster.state()}) == 2, "all members are of one version"
-        for name, scenario in scenarios(ORDINARY):
-            with dc.steps.step(f"with {number} new: {name}"):
-                scenario(**{each: given[each] for each in inspect.signature(scenario).parameters})
+        with dc.steps.step(f"an ordinary day with {number} new"):
+            play(dc, ORDINARY, {"cluster": cluster})
     going.back()
     expect_release(dc, going.way, path, new=False)
     judge(returned(path, before, looks(dc, cluster)))

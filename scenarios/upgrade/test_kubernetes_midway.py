@@ -1,7 +1,6 @@
 """Parts of a Kubernetes that only some nodes have yet: the cluster is one all the same, and a node may go back."""
 
-import inspect
-from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -10,7 +9,7 @@ from vdc.datacenter.api import DataCenter
 from vdc.observe.idle import quiet
 from vdc.observe.service import Prober
 from vdc.upgrade.kubernetes_trial import hold_and_return, proven_in_place, users_of
-from vdc.upgrade.mixed import scenarios
+from vdc.upgrade.mixed import play
 from vdc.upgrade.trial import Upgrades, die_at_every_boundary, upgrader
 
 pytestmark = [
@@ -31,12 +30,15 @@ ORDINARY = (
 
 @pytest.mark.upgrades(RUNTIME, "hold")
 @pytest.mark.upgrades(RUNTIME, "rollback-one")
+@pytest.mark.upgrades(RUNTIME, "rollback-all")
 def test_two_runtimes_serve_as_one_and_nodes_go_back(
     dc: DataCenter, kubernetes: KubernetesCluster, probe: Prober, upgrades: Upgrades
 ) -> None:
-    """After the first node and after all but one, scenarios of an ordinary day pass; then each goes back."""
+    """After the first node and all but one an ordinary day passes, and one goes back; then all go on, and all back."""
     path = upgrades.path(RUNTIME)
-    hold_and_return(dc, kubernetes, path, probe=probe, upgrades=upgrades, ordinary=ordinary_day(dc, kubernetes))
+    hold_and_return(
+        dc, kubernetes, path, probe=probe, upgrades=upgrades, ordinary=partial(ordinary_day, dc, kubernetes)
+    )
 
 
 @pytest.mark.upgrades(ITSELF, "hold")
@@ -45,9 +47,11 @@ def test_two_runtimes_serve_as_one_and_nodes_go_back(
 def test_two_kubernetes_serve_as_one_and_nodes_go_back(
     dc: DataCenter, kubernetes: KubernetesCluster, probe: Prober, upgrades: Upgrades
 ) -> None:
-    """After a new control plane, and after all kubelets but one, an ordinary day passes; kubelets go back first."""
+    """So do a new control plane, and kubelets: after the first turn, half and all but one; kubelets go back first."""
     path = upgrades.path(ITSELF)
-    hold_and_return(dc, kubernetes, path, probe=probe, upgrades=upgrades, ordinary=ordinary_day(dc, kubernetes))
+    hold_and_return(
+        dc, kubernetes, path, probe=probe, upgrades=upgrades, ordinary=partial(ordinary_day, dc, kubernetes)
+    )
 
 
 @pytest.mark.upgrades(RUNTIME, "interrupted")
@@ -76,13 +80,6 @@ def interrupted(dc: DataCenter, kubernetes: KubernetesCluster, name: str, probe:
     assert not dc.leftovers(), f"left behind: {dc.leftovers()}"
 
 
-def ordinary_day(dc: DataCenter, kubernetes: KubernetesCluster) -> Callable[[], None]:
-    """Return what plays scenarios of an ordinary day."""
-
-    def play() -> None:
-        given = {"dc": dc, "kubernetes": kubernetes, "quiet": quiet(kubernetes)}
-        for name, scenario in scenarios(ORDINARY):
-            with dc.steps.step(name):
-                scenario(**{each: given[each] for each in inspect.signature(scenario).parameters})
-
-    return play
+def ordinary_day(dc: DataCenter, kubernetes: KubernetesCluster) -> None:
+    """Play scenarios of an ordinary day."""
+    play(dc, ORDINARY, {"kubernetes": kubernetes, "quiet": quiet(kubernetes)})

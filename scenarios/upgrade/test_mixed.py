@@ -1,15 +1,12 @@
 """An upgrade stands still half-way: an ordinary day, and a fault, are survived with two releases at once."""
 
-import inspect
-from collections.abc import Callable
-
 import pytest
 
 from vdc.cluster.api import Cluster
 from vdc.datacenter.api import DataCenter
 from vdc.faults import Inject
 from vdc.observe.service import Prober
-from vdc.upgrade.mixed import holds, scenarios
+from vdc.upgrade.mixed import holds, play
 from vdc.upgrade.trial import Upgrades, expect_release, under_load, upgrader
 
 pytestmark = [pytest.mark.upgrade, pytest.mark.nightly, pytest.mark.releases("debian-13")]
@@ -33,7 +30,6 @@ def test_two_releases_at_once_serve_as_one(
     path = upgrades.path(PATH)
     going = upgrader(dc, cluster, path, upgrades)
     expect_release(dc, going.way, path, new=False)
-    given = {"dc": dc, "cluster": cluster, "probe": probe, "inject": inject}
     for number in holds(len(going.way.nodes)):
         with under_load(dc, cluster, path, probe=probe):
             going.run(most=number)
@@ -42,10 +38,5 @@ def test_two_releases_at_once_serve_as_one(
         expect_release(dc, going.way, path, new=True, of=new)
         expect_release(dc, going.way, path, new=False, of={node.name for node in going.way.nodes} - new)
         assert len({member.version for member in cluster.state()}) > 1, "all members are of one version"
-        for name, scenario in scenarios(ORDINARY):
-            with dc.steps.step(f"with {number} new: {name}"):
-                _play(scenario, given)
-
-
-def _play(scenario: Callable[..., None], given: dict[str, object]) -> None:
-    scenario(**{name: given[name] for name in inspect.signature(scenario).parameters})
+        with dc.steps.step(f"an ordinary day with {number} new"):
+            play(dc, ORDINARY, {"cluster": cluster, "probe": probe, "inject": inject})

@@ -23,7 +23,7 @@ def dc(tmp_path: Path) -> FakeDataCenter:
     return FakeDataCenter(read_topology(TOPOLOGIES / "small.yml"), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["os-debian-13", "containerd-1.7", "routers-bird-2.17"])
+@pytest.mark.parametrize("name", ["os-debian-13", "containerd-1.7"])
 def test_a_path_for_a_cluster_that_is_not_there_is_refused(dc: FakeDataCenter, name: str) -> None:
     with pytest.raises(InputError, match=f"{name} is for a cluster deployed.*, and {dc.name} has none"):
         cluster_of(dc, path(name))
@@ -36,6 +36,10 @@ def test_only_the_cluster_that_a_path_is_for_is_taken(dc: FakeDataCenter, monkey
     assert cluster_of(dc, path("routers-bird-2.17")) is etcd
     with pytest.raises(InputError, match="kubernetes-os-debian-13 is for a cluster deployed by kubernetes"):
         cluster_of(dc, path("kubernetes-os-debian-13"))
+
+
+def test_routers_are_upgraded_where_no_cluster_is(dc: FakeDataCenter) -> None:
+    assert cluster_of(dc, path("routers-bird-2.17")) is None
 
 
 def test_a_path_that_breaks_a_rule_on_its_way_is_refused(dc: FakeDataCenter) -> None:

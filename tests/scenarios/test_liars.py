@@ -533,9 +533,21 @@ LIES: Mapping[str, Row] = MappingProxyType(
             Lie.OLD_PROGRAM_RUNS: "nothing_old: invalid",
             Lie.SETTING_STAYS: "before → back",
         },
+        "upgrade/test_firmware_midway.py::test_servers_of_both_kinds_serve_as_one_and_one_goes_back": {
+            # the last server is not led
+            **{lie: word for lie, word in _FLASHED.items() if lie is not Lie.ONE_LEFT_BEHIND},
+            Lie.REBOOT_IGNORED: "boot ID",
+            Lie.MEMBER_MUTE: "does not answer",
+        },
         **{
             f"upgrade/{name}": {**_FLASHED, **row}
             for name, row in {
+                "test_firmware_midway.py::test_who_flashes_is_killed_at_every_boundary_and_resumed": {
+                    Lie.REBOOT_IGNORED: "boot ID",
+                    Lie.UPGRADE_IGNORED: "it gets no further",
+                    Lie.ONE_LEFT_BEHIND: "it gets no further",
+                },
+                "test_firmware_midway.py::test_a_tor_that_is_lost_while_servers_are_flashed_delays_nobody": _FAULT,
                 "test_firmware.py::test_servers_start_by_uefi_and_again_changes_nothing": {
                     Lie.REBOOT_IGNORED: "boot ID"
                 },
@@ -553,10 +565,11 @@ LIES: Mapping[str, Row] = MappingProxyType(
         **{
             f"upgrade/test_routers.py::{name}": {**_UNDER_FLOWS, **row, Lie.UNITS_RESTART: "no_churn: invalid"}
             for name, row in {
-                "test_every_router_gets_the_new_bird_and_packets_go_on": _NEW_BIRD,
+                "test_every_router_gets_the_new_bird_and_packets_go_on_and_again_changes_nothing": _NEW_BIRD,
                 "test_one_router_goes_back_midway_and_all_afterwards": _NEW_BIRD,
                 "test_two_birds_at_once_route_as_one": {**_NEW_BIRD, Lie.SESSION_DOWN: "Connect"},
-                "test_routers_that_run_the_release_already_are_left_alone": {Lie.SESSION_DOWN: "Connect"},
+                "test_an_upgrade_of_routers_that_is_killed_at_every_boundary_is_resumed": _NEW_BIRD,
+                "test_packets_go_over_a_router_that_restarts_while_its_neighbour_is_lost": {**_NEW_BIRD, **_FAULT},
             }.items()
         },
         **{
@@ -644,6 +657,19 @@ LIES: Mapping[str, Row] = MappingProxyType(
                     Lie.ONE_LEFT_BEHIND: "it gets no further",
                     Lie.UPGRADE_IGNORED: "it gets no further",
                 },
+            }.items()
+        },
+        **{
+            f"upgrade/test_kubernetes_source_lost.py::{name}": {
+                **_UNDER_FLOWS,
+                **row,
+                Lie.FAULT_WITHOUT_EFFECT: '"Input/output error" stopped nobody',
+                Lie.FAILURE_UNTOLD: "rack0-cp0",
+                Lie.FILES_TORN: "is not what kubernetes-1.20 or",
+            }
+            for name, row in {
+                "test_a_source_that_is_lost_leaves_the_old_runtime_whole_and_pods_run_on": _NEW_RUNTIME,
+                "test_a_source_that_is_lost_leaves_the_old_kubernetes_whole_and_pods_run_on": _NEW_KUBERNETES,
             }.items()
         },
         "upgrade/test_kubernetes_drained.py::test_nodes_are_upgraded_without_their_pods_and_again_changes_nothing": {

@@ -111,10 +111,10 @@ def test_a_control_plane_does_not_go_back_below_kubelets_of_others(cluster: Fake
 
 def test_a_hold_counts_each_round_of_a_node(cluster: FakeKubernetes) -> None:
     going, _ = led(cluster)
-    everybody = turns(going.way)
+    everybody = turns(going.way, going.limits)
     assert len(everybody) == 2 * len(cluster.members) + len(cluster.node_names)
     for number in range(1, len(everybody) + 1):
-        assert len(going.run(most=number)) == 1
+        assert going.run(most=number) == (everybody[number - 1][0],)
         assert [way.at(name) for name, way in everybody].count(NEW) == number
     first = everybody[0][0]
     assert going.way.at(first) == NEW

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vdc.model.load import read_topology
-from vdc.testing import FakeDataCenter, birds
+from vdc.testing import FakeDataCenter, FakeUpgrades, birds
 from vdc.upgrade.paths import path
 from vdc.upgrade.routers_trial import at_origin
 
@@ -21,5 +21,5 @@ def test_routers_that_run_a_bird_of_neither_release_are_led_to_the_old_one(
     monkeypatch.setattr(birds, "_VERSIONS", {**birds._VERSIONS, "another": "2.14"})
     dc = FakeDataCenter(read_topology(ROOT / "topologies" / "fabric.yml"), tmp_path)
     dc.world.birds._runs |= dict.fromkeys(dc.routers, "another")
-    going = at_origin(dc, row)
+    going = at_origin(dc, row, FakeUpgrades(dc))
     assert {going.way.at(name) for name in dc.routers} == {row.before}

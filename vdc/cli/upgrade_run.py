@@ -105,24 +105,22 @@ def _fetch(name: str, settings: Settings, told: Steps) -> None:
         artifacts.ensure(release(name), settings, told)
 
 
-def cluster_of(dc: DataCenter, path: UpgradePath) -> Cluster:
-    """Return the cluster that a path is for. Raises InputError: another one is deployed, or none."""
+def cluster_of(dc: DataCenter, path: UpgradePath) -> Cluster | None:
+    """Return the cluster that a path is for, or that only has to go on serving: None if that is none.
+
+    Raises InputError: another one is deployed than a path is for, or none.
+    """
     from vdc.cluster.deployers import DEPLOYERS, deployed
 
-    if path.cluster == "none":  # what is there only has to go on serving
-        found = next(deployed(dc), None)
-    else:
-        try:
-            found = DEPLOYERS[path.cluster]().attach(dc)
-        except ClusterError:
-            found = None
-    if found is None:
-        kind = "" if path.cluster == "none" else f" by {path.cluster}"
+    if path.cluster == "none":
+        return next(deployed(dc), None)
+    try:
+        return DEPLOYERS[path.cluster]().attach(dc)
+    except ClusterError as error:
         raise InputError(
-            f"{path.name} is for a cluster deployed{kind}, and {dc.name} has none",
+            f"{path.name} is for a cluster deployed by {path.cluster}, and {dc.name} has none",
             hint=f"vdc deploy {dc.name}; `vdc upgrade list` says what each path is for",
-        )
-    return found
+        ) from error
 
 
 def expect_allowed(path: UpgradePath, topology: Topology) -> None:

@@ -45,11 +45,12 @@ def keeping_data(cluster: Cluster) -> Iterator[None]:
         assert dict(seen) == data, f"through {member}: {dict(seen)}, expected {data}"
 
 
-def wait_whole(dc: DataCenter, cluster: Cluster) -> None:
-    """Wait until the fabric has converged and every member of the cluster serves; raises WaitTimeout."""
+def wait_whole(dc: DataCenter, cluster: Cluster | None) -> None:
+    """Wait until the fabric has converged and every member of the cluster, if any, serves; raises WaitTimeout."""
     with dc.steps.step("wait until all is whole again"):
         wait_converged(dc)
-        cluster.wait_serving()
+        if cluster is not None:
+            cluster.wait_serving()
 
 
 def versions(dc: DataCenter) -> Mapping[str, Mapping[str, str]]:

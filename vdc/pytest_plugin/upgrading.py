@@ -41,7 +41,7 @@ class LiveUpgrades:
         """Return a row of the paths."""
         return paths.path(name)
 
-    def way(self, dc: DataCenter, cluster: Cluster, path: UpgradePath) -> Way:
+    def way(self, dc: DataCenter, cluster: Cluster | None, path: UpgradePath) -> Way:
         """Return how the nodes go a path."""
         return way_of(dc, cluster, path)
 
@@ -61,7 +61,7 @@ class LiveUpgrades:
         del dc
         return digests(IMAGES[release].root(self._settings.cache_dir), paths)
 
-    def killed(self, dc: DataCenter, cluster: Cluster, path: UpgradePath, *, moment: Moment) -> str:
+    def killed(self, dc: DataCenter, cluster: Cluster | None, path: UpgradePath, *, moment: Moment) -> str:
         """Have a process of its own go a path, and kill itself."""
         del cluster
         journal = Journal(dc.run_directory / FILE)

@@ -92,7 +92,7 @@ class Installed:
 
     def digests(self, server: str, executables: Sequence[str]) -> str:
         """Return what sha256sum(1) says of files that are in place."""
-        versions = {} if server in self._torn else self.versions(server)
+        versions = {} if server in self._torn else self._in_place(server)
         return "".join(f"{digest(each, versions)}  {each}\n" for each in executables)
 
     def units(self, server: str, parts: Sequence[str]) -> str:

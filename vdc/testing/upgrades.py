@@ -35,7 +35,7 @@ class FakeUpgrades:
         """Return a row of the paths."""
         return paths.path(name)
 
-    def way(self, dc: DataCenter, cluster: Cluster, path: UpgradePath) -> Way:
+    def way(self, dc: DataCenter, cluster: Cluster | None, path: UpgradePath) -> Way:
         """Return how the nodes go a path."""
         if path.method is Method.WORKLOAD:
             return Operating(dc, self._site, path)
@@ -51,7 +51,7 @@ class FakeUpgrades:
         del dc
         return {path: digest(path, expanded(VERSIONS[release])) for path in paths}
 
-    def killed(self, dc: DataCenter, cluster: Cluster, path: UpgradePath, *, moment: Moment) -> str:
+    def killed(self, dc: DataCenter, cluster: Cluster | None, path: UpgradePath, *, moment: Moment) -> str:
         """Go a path until the next boundary."""
 
         def boundary(node: str, step: str, now: Moment) -> None:

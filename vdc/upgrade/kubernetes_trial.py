@@ -179,14 +179,16 @@ def hold_and_return(
     upgrades: Upgrades,
     ordinary: Callable[[], None],
 ) -> None:
-    """Hold a path after the first turn, half and all but one: `ordinary` passes there; then have all go back.
+    """Hold a path after the first turn, half and all but one: `ordinary` passes there; one node goes back there.
 
-    One node goes back first, the others afterwards. Nobody notices any of it, and no pod is touched.
+    Then all nodes go to its end, and all go back. Nobody notices any of it, and no pod is touched.
 
     Raises AssertionError.
     """
     going = upgrader(dc, kubernetes, path, upgrades)
-    everybody = turns(going.way)
+    everybody = turns(going.way, going.limits)
+    with dc.steps.step("before anybody goes"):  # what it makes must be there when nodes are looked at
+        ordinary()
     settled(kubernetes)
     before = look_at_nodes(kubernetes)
     with pods_stay(kubernetes):
@@ -201,7 +203,9 @@ def hold_and_return(
         one = next(name for name in reversed(new) if len(new) == 1 or name not in kubernetes.members)
         with users_of(dc, kubernetes, path, probe=probe):
             assert going.back([one]) == (one,)
-            going.back()
+            going.run()
+            expect_release(dc, going.way, path, new=True)
+            assert set(going.back()) == {name for name, _ in everybody}
     expect_release(dc, going.way, path, new=False)
     judge(returned(path, before, look_at_nodes(kubernetes)))
 

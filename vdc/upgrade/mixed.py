@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 import vdc
+from vdc.datacenter.api import DataCenter
 from vdc.errors import InputError
 
 
 def holds(nodes: int) -> tuple[int, ...]:
     """Return after how many of some nodes an upgrade is held: after one, half of them, and all but one."""
     return tuple(sorted({each for each in (1, nodes // 2, nodes - 1) if 0 < each < nodes}))
+
+
+def play(dc: DataCenter, names: Sequence[str], given: Mapping[str, object]) -> None:
+    """Play scenarios, each as a step; the arguments that they ask for are among those `given`, and `dc`.
+
+    Raises what they raise; InputError: there is none of that name.
+    """
+    for name, scenario in scenarios(names):
+        with dc.steps.step(name):
+            scenario(**{each: {"dc": dc, **given}[each] for each in inspect.signature(scenario).parameters})
 
 
 def scenarios(names: Sequence[str]) -> Iterator[tuple[str, Callable[..., None]]]:

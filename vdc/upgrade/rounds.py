@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from vdc.rolling.queue import Node
+from vdc.rolling.queue import Limits, Node, Queue
 from vdc.upgrade.journal import Begun, Direction
 from vdc.upgrade.way import Step, Way
 
@@ -54,10 +54,10 @@ class Rounds:
         return tuple(lap for lap in self.laps if node in {each.name for each in lap.way.nodes})
 
 
-def turns(way: Way) -> tuple[tuple[str, Way], ...]:
-    """Return each node once for each round that it goes, with the way of that."""
+def turns(way: Way, limits: Limits) -> tuple[tuple[str, Way], ...]:
+    """Return each node once for each round that it goes, with the way of that, in the order in which they go."""
     laps = [lap.way for lap in way.laps] if isinstance(way, Rounds) else [way]
-    return tuple((node.name, lap) for lap in laps for node in lap.nodes)
+    return tuple((node, lap) for lap in laps for node in Queue.of(lap.nodes, limits).left)
 
 
 class Journals(Protocol):

@@ -8,7 +8,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from vdc.cluster.api import Cluster
 from vdc.datacenter.api import DataCenter, Program, Router, SessionState
 from vdc.datacenter.convergence import wait_converged
 from vdc.datacenter.pace import deadline
@@ -71,12 +70,6 @@ class Restarting:
         if (runs := router.program()) != router.program_of(release):
             raise ClusterError(f"{router.name}: after the restart it runs {_told(runs)}, not {release}")
         wait_converged(self._dc)
-
-
-def restarting(dc: DataCenter, cluster: Cluster, path: UpgradePath) -> Restarting:
-    """Return the way for routers; what runs on servers does not matter."""
-    del cluster
-    return Restarting(dc, path)
 
 
 def _nothing_to_wait_for() -> None:

@@ -12,23 +12,15 @@ from vdc.observe.flow_checkers import longest_flow_outage
 from vdc.observe.service import Prober
 from vdc.observe.steadiness import no_churn
 from vdc.observe.verdict import Verdict, judge
-from vdc.upgrade.journal import FILE, Begun, Journal
 from vdc.upgrade.path import UpgradePath
-from vdc.upgrade.routers import Restarting
-from vdc.upgrade.trial import QUIET
+from vdc.upgrade.trial import QUIET, Upgrades, upgrader
 from vdc.upgrade.upgrader import Upgrader
 from vdc.wait import ticks
 
 
-def router_upgrader(dc: DataCenter, path: UpgradePath) -> Upgrader:
-    """Return who goes a path of routers."""
-    begun = Begun(path=path.name, origin=path.origin, target=path.target)
-    return Upgrader(dc=dc, way=Restarting(dc, path), begun=begun, journal=Journal(dc.run_directory / FILE))
-
-
-def at_origin(dc: DataCenter, path: UpgradePath) -> Upgrader:
+def at_origin(dc: DataCenter, path: UpgradePath, upgrades: Upgrades) -> Upgrader:
     """Lead all routers to where a path begins, whatever this host's BIRD is, and return who goes it from there."""
-    going = router_upgrader(dc, path)
+    going = upgrader(dc, None, path, upgrades)
     with dc.steps.step(f"routers run {path.origin}"):
         for node in going.way.nodes:
             if going.way.at(node.name) != path.before:

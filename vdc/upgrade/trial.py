@@ -73,10 +73,10 @@ class Upgrades(Releases, Protocol):
     def path(self, name: str) -> UpgradePath:
         """Return a row of the paths. Raises InputError: there is none of that name."""
 
-    def way(self, dc: DataCenter, cluster: Cluster, path: UpgradePath) -> Way:
+    def way(self, dc: DataCenter, cluster: Cluster | None, path: UpgradePath) -> Way:
         """Return how the nodes go a path. Raises InputError: nobody knows how."""
 
-    def killed(self, dc: DataCenter, cluster: Cluster, path: UpgradePath, *, moment: Moment) -> str:
+    def killed(self, dc: DataCenter, cluster: Cluster | None, path: UpgradePath, *, moment: Moment) -> str:
         """Have a path gone by a process that is killed at the next `moment` of a step, and return which that was.
 
         An empty text says that there was none left.
@@ -90,7 +90,7 @@ class Upgrades(Releases, Protocol):
 
 
 def upgrader(
-    dc: DataCenter, cluster: Cluster, path: UpgradePath, upgrades: Upgrades, *, boundary: Boundary | None = None
+    dc: DataCenter, cluster: Cluster | None, path: UpgradePath, upgrades: Upgrades, *, boundary: Boundary | None = None
 ) -> Upgrader:
     """Return who goes a path on a data centre, with the journal of that."""
     way = upgrades.way(dc, cluster, path)
@@ -161,7 +161,9 @@ def under_load(
     )
 
 
-def die_at_every_boundary(dc: DataCenter, cluster: Cluster, path: UpgradePath, way: Way, upgrades: Upgrades) -> None:
+def die_at_every_boundary(
+    dc: DataCenter, cluster: Cluster | None, path: UpgradePath, way: Way, upgrades: Upgrades
+) -> None:
     """Have a path gone by upgraders each of which is killed, twice at each step: see `dies_at`.
 
     Raises AssertionError: they get no further, or one was spared.

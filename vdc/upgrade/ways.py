@@ -1,4 +1,7 @@
-"""The ways there are, by the method of a path. To add one: its module here, and a line below."""
+"""The ways there are, by the method of a path. To add one: its module here, and a line below.
+
+Routers get another BIRD whatever runs on servers; all other ways are of a cluster.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from vdc.upgrade.parts import rounds_of
 from vdc.upgrade.path import Method, UpgradePath
 from vdc.upgrade.reimage import Reimaging
 from vdc.upgrade.rounds import Lap, Rounds
-from vdc.upgrade.routers import restarting
+from vdc.upgrade.routers import Restarting
 from vdc.upgrade.way import Way
 
 
@@ -46,7 +49,6 @@ def _together(laps: Sequence[Lap]) -> Way:
 WAYS: Mapping[Method, Callable[[DataCenter, Cluster, UpgradePath], Way]] = MappingProxyType(
     {
         Method.REIMAGE: Reimaging,
-        Method.RESTART: restarting,
         Method.IN_PLACE: in_place,
         Method.DRAIN: drained,
         Method.FIRMWARE: Flashing,
@@ -55,12 +57,17 @@ WAYS: Mapping[Method, Callable[[DataCenter, Cluster, UpgradePath], Way]] = Mappi
 )
 
 
-def way_of(dc: DataCenter, cluster: Cluster, path: UpgradePath) -> Way:
+def way_of(dc: DataCenter, cluster: Cluster | None, path: UpgradePath) -> Way:
     """Return how the nodes of a data centre go a path: by its hooks, if it has any. Raises InputError: nobody knows."""
+    if path.method is Method.RESTART and not path.hooks:
+        return Restarting(dc, path)
+    if cluster is None:
+        raise InputError(f"{path.name}: {dc.name} has no cluster", hint=f"vdc deploy {dc.name}")
     if path.hooks:
         return Hooked(dc, cluster, path)
     if path.method not in WAYS:
         raise InputError(
-            f"{path.name}: nobody knows how to upgrade by {path.method}", hint=f"there is {', '.join(sorted(WAYS))}"
+            f"{path.name}: nobody knows how to upgrade by {path.method}",
+            hint=f"there is {', '.join(sorted([Method.RESTART, *WAYS]))}",
         )
     return WAYS[path.method](dc, cluster, path)

@@ -1,0 +1,57 @@
+"""What new files of a Kubernetes come from is lost amid one of them: pods run on, and with it back all goes on."""
+
+import pytest
+
+from vdc.cluster.kubernetes.api import KubernetesCluster
+from vdc.datacenter.api import DataCenter
+from vdc.observe.ordinary import settled
+from vdc.observe.service import Prober
+from vdc.upgrade.bringing import expect_stopped, expect_whole, snatch
+from vdc.upgrade.kubernetes_trial import pods_stay, users_of
+from vdc.upgrade.rounds import turns
+from vdc.upgrade.trial import Upgrades, expect_release, upgrader
+
+pytestmark = [
+    pytest.mark.upgrade,
+    pytest.mark.nightly,
+    pytest.mark.releases("kubernetes-1.20-containerd-1.7", "kubernetes-1.20-vdc1"),
+    pytest.mark.console_may_say("I/O error", "file system"),
+]
+
+RUNTIME = "containerd-1.7"
+ITSELF = "kubernetes-rebuilt"
+
+
+@pytest.mark.upgrades(RUNTIME, "under-fault")
+def test_a_source_that_is_lost_leaves_the_old_runtime_whole_and_pods_run_on(
+    dc: DataCenter, kubernetes: KubernetesCluster, probe: Prober, upgrades: Upgrades
+) -> None:
+    """The disk of the release vanishes from each node as soon as a new file is half there; the next try has it."""
+    lost_at_every_turn(dc, kubernetes, RUNTIME, probe, upgrades)
+
+
+@pytest.mark.upgrades(ITSELF, "under-fault")
+def test_a_source_that_is_lost_leaves_the_old_kubernetes_whole_and_pods_run_on(
+    dc: DataCenter, kubernetes: KubernetesCluster, probe: Prober, upgrades: Upgrades
+) -> None:
+    """The same for Kubernetes itself, at each turn of a node: it has programs of both releases by then."""
+    lost_at_every_turn(dc, kubernetes, ITSELF, probe, upgrades)
+
+
+def lost_at_every_turn(
+    dc: DataCenter, kubernetes: KubernetesCluster, name: str, probe: Prober, upgrades: Upgrades
+) -> None:
+    """Demand that each turn of a path fails once for want of its files, tears none, and succeeds with them back."""
+    path = upgrades.path(name)
+    going = upgrader(dc, kubernetes, path, upgrades)
+    settled(kubernetes)
+    with pods_stay(kubernetes), users_of(dc, kubernetes, path, probe=probe):
+        for number, (node, _) in enumerate(turns(going.way, going.limits), start=1):
+            snatch(dc, node)
+            expect_stopped(going, node, most=number, why="Input/output error")
+            expect_whole(dc, path, node, upgrades, of=[path.origin, path.target])
+            led = going.run(most=number)
+            assert led == (node,), f"{led} was led, where {node} was left"
+        assert going.run() == ()
+    expect_release(dc, going.way, path, new=True)
+    assert not dc.leftovers(), f"left behind: {dc.leftovers()}"
