@@ -146,7 +146,7 @@ def test_a_failing_scenario_leaves_its_evidence_and_a_failed_verdict(project: Pa
     done = _pytest(project, text, "--junitxml=junit.xml")
     assert done.status == 1
     assert "FAILED: 1 failed of 1" in done.stdout
-    assert "\n  AssertionError: assert not 'this'\n" in done.stdout.partition("= FAILURES =")[0]
+    assert "  AssertionError: assert not 'this'\n" in done.stdout.partition("= FAILURES =")[0]
     (folder,) = (project / "report" / "artifacts").iterdir()
     assert "assert not 'this'" in (folder / "failure.txt").read_text()
     index = (folder / "index.txt").read_text()
