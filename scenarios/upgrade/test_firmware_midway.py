@@ -1,4 +1,4 @@
-"""Firmware that only some servers have yet: they serve as one, one goes back, and nothing on the way breaks it."""
+"""Firmware that only some servers have yet: they serve as one, and one goes back."""
 
 import pytest
 
@@ -11,16 +11,13 @@ from vdc.observe.verdict import judge
 from vdc.upgrade.mixed import holds, play
 from vdc.upgrade.trial import (
     Upgrades,
-    die_at_every_boundary,
     expect_release,
     looks,
     returned,
     settled,
-    tried,
     under_load,
     upgrader,
 )
-from vdc.upgrade.under_fault import lose_a_tor_in_each_step
 
 pytestmark = [pytest.mark.upgrade, pytest.mark.nightly]
 
@@ -55,22 +52,3 @@ def test_servers_of_both_kinds_serve_as_one_and_one_goes_back(
     expect_release(dc, going.way, path, new=False, of=[first])
     after = looks(dc, cluster)
     judge(returned(path, {first: before[first]}, {first: after[first]}), settled(dc, cluster))
-
-
-@pytest.mark.upgrades(PATH, "interrupted")
-def test_who_flashes_is_killed_at_every_boundary_and_resumed(
-    dc: DataCenter, cluster: Cluster, probe: Prober, upgrades: Upgrades
-) -> None:
-    """No server is left off or with half a firmware: the next upgrader goes on where that one was."""
-    path = upgrades.path(PATH)
-    reboots = rebooting(*(dc.servers[name] for name in cluster.members))
-    with tried(dc, cluster, path, probe=probe, upgrades=upgrades) as going, reboots:
-        die_at_every_boundary(dc, cluster, path, going.way, upgrades)
-
-
-@pytest.mark.upgrades(PATH, "under-fault")
-def test_a_tor_that_is_lost_while_servers_are_flashed_delays_nobody(
-    dc: DataCenter, cluster: Cluster, probe: Prober, inject: Inject, upgrades: Upgrades
-) -> None:
-    """From before each step of a server until its facts hold, the first ToR of its rack is without power."""
-    lose_a_tor_in_each_step(dc, cluster, upgrades.path(PATH), probe=probe, inject=inject, upgrades=upgrades)

@@ -14,12 +14,11 @@ from vdc.upgrade.trial import Upgrades, expect_release, upgrader
 pytestmark = [
     pytest.mark.upgrade,
     pytest.mark.nightly,
-    pytest.mark.releases("kubernetes-1.20-containerd-1.7", "kubernetes-1.20-vdc1"),
+    pytest.mark.releases("kubernetes-1.20-containerd-1.7"),
     pytest.mark.console_may_say("I/O error", "file system"),
 ]
 
 RUNTIME = "containerd-1.7"
-ITSELF = "kubernetes-rebuilt"
 
 
 @pytest.mark.upgrades(RUNTIME, "under-fault")
@@ -28,14 +27,6 @@ def test_a_source_that_is_lost_leaves_the_old_runtime_whole_and_pods_run_on(
 ) -> None:
     """The disk of the release vanishes from each node as soon as a new file is half there; the next try has it."""
     lost_at_every_turn(dc, kubernetes, RUNTIME, probe, upgrades)
-
-
-@pytest.mark.upgrades(ITSELF, "under-fault")
-def test_a_source_that_is_lost_leaves_the_old_kubernetes_whole_and_pods_run_on(
-    dc: DataCenter, kubernetes: KubernetesCluster, probe: Prober, upgrades: Upgrades
-) -> None:
-    """The same for Kubernetes itself, at each turn of a node: it has programs of both releases by then."""
-    lost_at_every_turn(dc, kubernetes, ITSELF, probe, upgrades)
 
 
 def lost_at_every_turn(

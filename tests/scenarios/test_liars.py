@@ -542,12 +542,12 @@ LIES: Mapping[str, Row] = MappingProxyType(
         **{
             f"upgrade/{name}": {**_FLASHED, **row}
             for name, row in {
-                "test_firmware_midway.py::test_who_flashes_is_killed_at_every_boundary_and_resumed": {
+                "test_firmware_interrupted.py::test_who_flashes_is_killed_at_every_boundary_and_resumed": {
                     Lie.REBOOT_IGNORED: "boot ID",
                     Lie.UPGRADE_IGNORED: "it gets no further",
                     Lie.ONE_LEFT_BEHIND: "it gets no further",
                 },
-                "test_firmware_midway.py::test_a_tor_that_is_lost_while_servers_are_flashed_delays_nobody": _FAULT,
+                "test_firmware_under_fault.py::test_a_tor_that_is_lost_while_servers_are_flashed_delays_nobody": _FAULT,
                 "test_firmware.py::test_servers_start_by_uefi_and_again_changes_nothing": {
                     Lie.REBOOT_IGNORED: "boot ID"
                 },
@@ -669,7 +669,6 @@ LIES: Mapping[str, Row] = MappingProxyType(
             }
             for name, row in {
                 "test_a_source_that_is_lost_leaves_the_old_runtime_whole_and_pods_run_on": _NEW_RUNTIME,
-                "test_a_source_that_is_lost_leaves_the_old_kubernetes_whole_and_pods_run_on": _NEW_KUBERNETES,
             }.items()
         },
         "upgrade/test_kubernetes_drained.py::test_nodes_are_upgraded_without_their_pods_and_again_changes_nothing": {
