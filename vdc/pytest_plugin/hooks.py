@@ -91,7 +91,8 @@ class Hooks:
             self.session.spoil()
         if report.failed:
             report.sections.append(("vdc artifacts", self.gather(item)))
-            (self._folder(item) / "failure.txt").write_text(report.longreprtext, encoding="utf-8")
+            with (self._folder(item) / "failure.txt").open("a", encoding="utf-8") as file:
+                file.write(f"{report.when}:\n{report.longreprtext}\n")  # a teardown may fail after its scenario
             report.user_properties = list(item.user_properties)
         if dc.dirty() and not self.session.culprit:
             self.session.culprit = item.nodeid

@@ -24,12 +24,12 @@ def play(dc: DataCenter, names: Sequence[str], given: Mapping[str, object]) -> N
 
     Raises what they raise; InputError: there is none of that name.
     """
-    for name, scenario in scenarios(names):
+    for name, scenario in _scenarios(names):
         with dc.steps.step(name):
             scenario(**{each: {"dc": dc, **given}[each] for each in inspect.signature(scenario).parameters})
 
 
-def scenarios(names: Sequence[str]) -> Iterator[tuple[str, Callable[..., None]]]:
+def _scenarios(names: Sequence[str]) -> Iterator[tuple[str, Callable[..., None]]]:
     """Yield the name of each scenario and its function. Raises InputError: there is none of that name."""
     for name in names:
         file, _, function = name.partition("::")

@@ -1,7 +1,4 @@
-"""The ways there are, by the method of a path. To add one: its module here, and a line below.
-
-Routers get another BIRD whatever runs on servers; all other ways are of a cluster.
-"""
+"""The ways there are, by the method of a path. To add one: its module here, and a line below."""
 
 from __future__ import annotations
 
@@ -46,6 +43,9 @@ def _together(laps: Sequence[Lap]) -> Way:
     return laps[0].way if len(laps) == 1 else Rounds(*laps)
 
 
+OF_ROUTERS: Mapping[Method, Callable[[DataCenter, UpgradePath], Way]] = MappingProxyType({Method.RESTART: Restarting})
+"""Those of routers, whatever runs on servers."""
+
 WAYS: Mapping[Method, Callable[[DataCenter, Cluster, UpgradePath], Way]] = MappingProxyType(
     {
         Method.REIMAGE: Reimaging,
@@ -59,8 +59,8 @@ WAYS: Mapping[Method, Callable[[DataCenter, Cluster, UpgradePath], Way]] = Mappi
 
 def way_of(dc: DataCenter, cluster: Cluster | None, path: UpgradePath) -> Way:
     """Return how the nodes of a data centre go a path: by its hooks, if it has any. Raises InputError: nobody knows."""
-    if path.method is Method.RESTART and not path.hooks:
-        return Restarting(dc, path)
+    if path.method in OF_ROUTERS and not path.hooks:
+        return OF_ROUTERS[path.method](dc, path)
     if cluster is None:
         raise InputError(f"{path.name}: {dc.name} has no cluster", hint=f"vdc deploy {dc.name}")
     if path.hooks:
@@ -68,6 +68,6 @@ def way_of(dc: DataCenter, cluster: Cluster | None, path: UpgradePath) -> Way:
     if path.method not in WAYS:
         raise InputError(
             f"{path.name}: nobody knows how to upgrade by {path.method}",
-            hint=f"there is {', '.join(sorted([Method.RESTART, *WAYS]))}",
+            hint=f"there is {', '.join(sorted([*OF_ROUTERS, *WAYS]))}",
         )
     return WAYS[path.method](dc, cluster, path)
